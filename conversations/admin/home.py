@@ -1,0 +1,35 @@
+"""Home: what needs attention first, then how much is said and what is about to end."""
+
+from typing import Any
+
+from conversations.admin import panels
+from conversations.admin.charts import bar_chart, shares
+from conversations.admin.pages import Page
+from conversations.services.activity import read_activity
+from conversations.staff.rights import Right
+
+
+class Home(Page):
+    title = "Home"
+    template_name = "admin/home.html"
+    right = None
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        waiting = panels.attention(self.tenant_id, self.may)
+        return super().get_context_data(waiting=waiting, **self._charts(), **context)
+
+    def _charts(self) -> dict[str, Any]:
+        if not self.may(Right.READ):
+            return {}
+        activity = read_activity(self.tenant_id)
+        days = [(f"{day:%Y-%m-%d}", count) for day, count in activity.days]
+        return {
+            "days": bar_chart("Messages of the last 30 days", days),
+            "kinds": [
+                ("By channel", shares(activity.channels)),
+                ("By language", shares(activity.languages)),
+            ],
+            "home_panels": [
+                {"template": panel.template, **panel.read(self.tenant_id)} for panel in panels.home_panels
+            ],
+        }

@@ -1,0 +1,1 @@
+"""The HTTP door: parses, calls one service, translates the answer."""

@@ -1,0 +1,129 @@
+"""`/memories`: what is remembered beside the conversations."""
+
+from typing import Literal
+from uuid import UUID
+
+from django.http import HttpResponse
+from msgspec import Struct
+
+from conversations.api.answers import answer, no_content
+from conversations.api.bulk import check_lists, only
+from conversations.api.operations import operation
+from conversations.api.pagination import ListOf, PageQuery, paginate
+from conversations.api.search import SearchOut
+from conversations.api.shapes import MemoryOut
+from conversations.api.views import TenantView
+from conversations.enums import Scope
+from conversations.inputs import ShortText
+from conversations.memory_inputs import MemoryIn, MemoryKindName, MemoryPatch, MemorySearch
+from conversations.models import Memory
+from conversations.services import memories
+from conversations.services.idempotency import Shown
+from conversations.services.memory_contents import memory_owner
+from conversations.services.memory_search import search_memories
+from conversations.tenancy import tenant_scope
+
+
+class MemoriesQuery(PageQuery, frozen=True, kw_only=True):
+    customer_id: ShortText | None = None
+    kind: MemoryKindName | None = None
+    external_id: ShortText | None = None
+
+    aliases = {"user_id": "customer_id"}
+
+
+class MemoryUpdate(MemoryPatch, forbid_unknown_fields=True, kw_only=True):
+    id: UUID
+
+
+class MemoriesBulkBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    create: list[MemoryIn] = []
+    update: list[MemoryUpdate] = []
+    delete: list[UUID] = []
+
+
+class MemoriesBulkOut(Struct, kw_only=True):
+    """Each list in the order of what was asked."""
+
+    object: Literal["bulk"]
+    created: list[MemoryOut]
+    updated: list[MemoryOut]
+    deleted: list[UUID]
+
+
+class Memories(TenantView):
+    @operation(Scope.READ, query=MemoriesQuery, answers={200: ListOf[MemoryOut]})
+    def get(self, query: MemoriesQuery) -> HttpResponse:
+        """List memories, newest first."""
+        tenant_id = self.principal.tenant_id
+        with tenant_scope(tenant_id):
+            rows = memories.list_memories(
+                tenant_id, customer_id=query.customer_id, kind=query.kind, external_id=query.external_id
+            )
+            page = paginate(rows, query, cursors=Memory.objects.for_tenant(tenant_id))
+            return answer(page.of(memories.present_memories(tenant_id, page.rows)))
+
+    @operation(Scope.WRITE, body=MemoryIn, answers={201: MemoryOut, 200: MemoryOut}, idempotent=True)
+    def post(self, body: MemoryIn) -> HttpResponse:
+        """Remember something, or get what is remembered under this external id."""
+        tenant_id = self.principal.tenant_id
+        with tenant_scope(tenant_id):
+            rows, new = memories.create_memories(tenant_id=tenant_id, given=[body])
+            shown = memories.present_memories(tenant_id, rows)[0]
+            return answer(shown, 201 if new else 200, shown=_shown(rows[0]))
+
+
+class OneMemory(TenantView):
+    @operation(Scope.READ, answers={200: MemoryOut})
+    def get(self, memory_id: UUID) -> HttpResponse:
+        """Get a memory."""
+        tenant_id = self.principal.tenant_id
+        with tenant_scope(tenant_id):
+            row = memories.get_memory(tenant_id, memory_id)
+            return answer(memories.present_memories(tenant_id, [row])[0])
+
+    @operation(Scope.WRITE, body=MemoryPatch, answers={200: MemoryOut})
+    def patch(self, body: MemoryPatch, memory_id: UUID) -> HttpResponse:
+        """Change a memory (JSON merge patch)."""
+        tenant_id = self.principal.tenant_id
+        with tenant_scope(tenant_id):
+            row = memories.update_memory(tenant_id=tenant_id, memory_id=memory_id, patch=body)
+            return answer(memories.present_memories(tenant_id, [row])[0])
+
+    @operation(Scope.WRITE, answers={204: None})
+    def delete(self, memory_id: UUID) -> HttpResponse:
+        """Forget a memory, at once and everywhere."""
+        memories.delete_memories(tenant_id=self.principal.tenant_id, memory_ids=[memory_id])
+        return no_content()
+
+
+class MemoriesBulk(TenantView):
+    @operation(Scope.WRITE, body=MemoriesBulkBody, answers={200: MemoriesBulkOut}, idempotent=True)
+    def post(self, body: MemoriesBulkBody) -> HttpResponse:
+        """Create, update and delete memories in one transaction."""
+        check_lists(create=body.create, update=body.update, delete=body.delete)
+        changes = memories.MemoryChanges(
+            create=body.create,
+            update=[(one.id, only(MemoryPatch, one)) for one in body.update],
+            delete=body.delete,
+        )
+        changed = memories.change_memories(tenant_id=self.principal.tenant_id, changes=changes)
+        return answer(
+            {
+                "object": "bulk",
+                "created": changed.created,
+                "updated": changed.updated,
+                "deleted": changed.deleted,
+            }
+        )
+
+
+class MemoriesSearch(TenantView):
+    @operation(Scope.READ, body=MemorySearch, answers={200: SearchOut})
+    def post(self, body: MemorySearch) -> HttpResponse:
+        """Find memories like a text or a vector."""
+        return answer(search_memories(self.principal.tenant_id, body))
+
+
+def _shown(row: Memory) -> Shown:
+    return Shown(*memory_owner(row.tenant_id, row.customer_id), (row.id,))

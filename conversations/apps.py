@@ -1,0 +1,14 @@
+from django.apps import AppConfig
+
+
+class ConversationsConfig(AppConfig):
+    name = "conversations"
+    verbose_name = "Conversations"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        # Models can be imported only now.
+        from conversations.ports import registry  # noqa: PLC0415
+        from conversations.services import holdings  # noqa: PLC0415
+
+        holdings.register(registry)

@@ -1,0 +1,7 @@
+"""Text into vectors: one `Embedder` per embedding profile, whoever computes it."""
+
+from conversations.backends.embedders.contract import BadVectors, Embedder, Vectors
+from conversations.backends.embedders.profile import EmbeddingProfile
+from conversations.backends.embedders.registry import configured_profiles, embedder_for
+
+__all__ = ["BadVectors", "Embedder", "EmbeddingProfile", "Vectors", "configured_profiles", "embedder_for"]

@@ -1,0 +1,191 @@
+"""Lexical search in PostgreSQL: a full mode beside Elasticsearch, over tables that the mirror's worker writes.
+
+It reads as `ops` and names the tenant itself: under row-level security `@@` may not use its index, because
+the operator is not leakproof.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import connections
+
+from conversations.analysis.languages import LIGHT_STOP_WORDS
+from conversations.analysis.tokens import fold, lexemes, stems, words
+from conversations.backends.values import Candidates, Kind, LexicalHit, SearchFilter, SessionScore
+from conversations.exceptions import TenantMissing
+
+DATABASE = "ops"
+MOST_LEXEMES = 256
+MOST_SESSIONS = 1_000
+# PostgreSQL refuses a vector of 1 MiB, a lexeme of 2 KiB, positions above 16,383 and more than 256 of one lexeme.
+MOST_BYTES = 900_000
+LONGEST_LEXEME = 2_000
+LAST_POSITION = 16_383
+MOST_POSITIONS = 255
+
+_MESSAGES = """
+    SELECT message_id, ts_rank({column}, %s::tsquery) AS rank FROM conversations_messageindex
+    WHERE {column} @@ %s::tsquery AND {conditions} ORDER BY rank DESC, message_id DESC LIMIT %s
+"""
+_MEMORIES = """
+    SELECT id, ts_rank(document, %s::tsquery) AS rank FROM conversations_memory
+    WHERE document @@ %s::tsquery AND hidden_at IS NULL AND {conditions} ORDER BY rank DESC, id DESC LIMIT %s
+"""
+# Sessions by what closed them, which outlives their messages.
+_OUTCOMES = """
+    SELECT id, ts_rank(document, %s::tsquery) AS rank FROM conversations_session
+    WHERE document @@ %s::tsquery AND hidden_at IS NULL AND {conditions} ORDER BY rank DESC, id DESC LIMIT %s
+"""
+_SESSIONS = """
+    SELECT session_id, max(ts_rank(document, %s::tsquery)) AS rank FROM conversations_chapterindex
+    WHERE document @@ %s::tsquery AND {conditions} GROUP BY session_id ORDER BY rank DESC LIMIT %s
+"""
+
+
+class PostgresLexical:
+    """`LexicalSearch` on PostgreSQL."""
+
+    name = "postgresql"
+
+    def candidates(self, words: str, question: str, where: SearchFilter, limit: int = 200) -> Candidates:
+        """Messages whose context matches `words`, session scores for the whole `question`; one round trip."""
+        messages, message_values = _messages(words, where, limit)
+        sessions, session_values = _sessions(question, where)
+        rows = _rows(
+            f"SELECT 0, found.* FROM ({messages}) found UNION ALL SELECT 1, found.* FROM ({sessions}) found",
+            message_values + session_values,
+        )
+        return Candidates(
+            tuple(LexicalHit(identifier, score) for part, identifier, score in rows if part == 0),
+            tuple(SessionScore(identifier, score) for part, identifier, score in rows if part == 1),
+        )
+
+    def matches(
+        self, kind: Kind, words: str, where: SearchFilter, limit: int = 200
+    ) -> tuple[LexicalHit, ...]:
+        """Best first: ids of messages (by context), memories, or sessions (by their outcome) matching `words`."""
+        if kind is Kind.MESSAGES:
+            statement, values = _messages(words, where, limit)
+        elif kind is Kind.MEMORIES:
+            statement, values = _memories(words, where, limit)
+        elif kind is Kind.SESSIONS:
+            statement, values = _outcomes(words, where, limit)
+        else:
+            raise ValueError(f"PostgreSQL keeps no search table of {kind}.")
+        return tuple(LexicalHit(*row) for row in _rows(statement, values))
+
+
+def tsquery(terms: Iterable[str]) -> str:
+    """Any of the terms, as the text of a `tsquery`."""
+    distinct = list(dict.fromkeys(term for term in terms if _is_indexable(term)))
+    return " | ".join(_quoted(term) for term in distinct[:MOST_LEXEMES])
+
+
+def tsvector(terms: Sequence[str]) -> str:
+    """The terms with their positions, as the text of a `tsvector`, cut before PostgreSQL would refuse it."""
+    positions: defaultdict[str, list[int]] = defaultdict(list)
+    for position, term in enumerate(_fitting(terms), start=1):
+        positions[term].append(position)
+    return " ".join([_entry(term, found) for term, found in positions.items() if _is_indexable(term)])
+
+
+def _fitting(terms: Sequence[str]) -> Sequence[str]:
+    """As many of the first terms as surely have room in one vector."""
+    # What an entry takes at most: four bytes a character, a counter, its position, and padding.
+    if 4 * sum(map(len, terms)) + 8 * len(terms) < MOST_BYTES:
+        return terms
+    seen: set[str] = set()
+    room = MOST_BYTES
+    for place, term in enumerate(terms):
+        room -= 2 if term in seen else len(term.encode()) + 6
+        if room < 0:
+            return terms[:place]
+        seen.add(term)
+    return terms
+
+
+def _entry(term: str, positions: list[int]) -> str:
+    if len(positions) == 1 and positions[0] < LAST_POSITION:
+        return f"{_quoted(term)}:{positions[0]}"
+    kept = [min(position, LAST_POSITION) for position in positions[:MOST_POSITIONS]]
+    return f"{_quoted(term)}:{','.join(map(str, kept))}"
+
+
+def _messages(text: str, where: SearchFilter, limit: int) -> tuple[str, list[Any]]:
+    conditions = _of_tenant(where) + _owner(where) + _created(where, "message_id")
+    conditions += _equal("role", where.role) + _equal("language", where.language)
+    return _statement(_MESSAGES.replace("{column}", "context"), tsquery(lexemes(text)), conditions, limit)
+
+
+def _memories(text: str, where: SearchFilter, limit: int) -> tuple[str, list[Any]]:
+    conditions = _of_tenant(where) + _owner(where) + _created(where, "id") + _equal("kind", where.kind)
+    if where.now is not None:
+        conditions.append(("(expires_at IS NULL OR expires_at > %s)", where.now))
+    return _statement(_MEMORIES, tsquery(lexemes(text)), conditions, limit)
+
+
+def _outcomes(text: str, where: SearchFilter, limit: int) -> tuple[str, list[Any]]:
+    conditions = _of_tenant(where) + _owner(where) + _created(where, "id")
+    return _statement(_OUTCOMES, tsquery(lexemes(text)), conditions, limit)
+
+
+def _sessions(question: str, where: SearchFilter) -> tuple[str, list[Any]]:
+    terms = stems(words(fold(question)), LIGHT_STOP_WORDS)
+    return _statement(_SESSIONS, tsquery(terms), _of_tenant(where) + _owner(where), MOST_SESSIONS)
+
+
+Condition = tuple[str, Any]
+
+
+def _statement(template: str, query: str, conditions: list[Condition], limit: int) -> tuple[str, list[Any]]:
+    clause = " AND ".join(condition for condition, _ in conditions)
+    values = [value for condition, value in conditions if "%s" in condition]
+    return template.replace("{conditions}", clause), [query, query, *values, limit]
+
+
+def _of_tenant(where: SearchFilter) -> list[Condition]:
+    """The one place where a search gets its tenant; refuses to make one without."""
+    if not isinstance(where.tenant_id, UUID):
+        raise TenantMissing("A search was built without a tenant.")
+    return [("tenant_id = %s", where.tenant_id)]
+
+
+def _owner(where: SearchFilter) -> list[Condition]:
+    conditions = _equal("session_id", where.session_id)
+    if where.customer_id is None:
+        return [*conditions, ("customer_id IS NULL", None)] if where.shared else conditions
+    mine = "(customer_id = %s OR customer_id IS NULL)" if where.shared else "customer_id = %s"
+    return [*conditions, (mine, where.customer_id)]
+
+
+def _created(where: SearchFilter, key: str) -> list[Condition]:
+    bounds = (
+        ("created_at >= %s", where.start),
+        ("created_at < %s", where.end),
+        (f"{key} >= %s", where.min_id),
+    )
+    return [(condition, value) for condition, value in bounds if value is not None]
+
+
+def _equal(column: str, value: Any) -> list[Condition]:
+    return [] if value is None else [(f"{column} = %s", value)]
+
+
+def _rows(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
+    with connections[DATABASE].cursor() as cursor:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())
+
+
+def _is_indexable(term: str) -> bool:
+    return bool(term) and len(term) <= LONGEST_LEXEME // 4 and "\0" not in term
+
+
+def _quoted(term: str) -> str:
+    if term.isalnum():
+        return term
+    return "'" + term.replace("\\", "\\\\").replace("'", "''") + "'"

@@ -1,0 +1,194 @@
+"""The window in Redis: one list per session, values sealed by the caller, every doubt a miss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import cast
+from uuid import UUID
+
+import msgspec
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from conversations.backends.breaker import CircuitBreaker
+from conversations.backends.values import StoreUnavailable, WindowEntry, WindowKey
+
+HOUR = 3600
+SOCKET_TIMEOUT = 0.1
+
+
+class StoredEntry(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """One list element. It names its owner, so an answer meant for another request is noticed, and the
+    positions (after, upto] that it covers, so a lost or reordered push breaks the chain."""
+
+    tenant_id: UUID
+    session_id: UUID
+    epoch: int
+    after: int
+    upto: int
+    position: int
+    sealed: bytes
+
+
+_encode = msgspec.msgpack.Encoder(uuid_format="bytes").encode
+_decode = msgspec.msgpack.Decoder(StoredEntry).decode
+
+
+def pushed(key: WindowKey, epoch: int, entries: Sequence[WindowEntry]) -> list[bytes]:
+    """Elements for messages that follow each other without a gap."""
+    return [
+        _encode(
+            StoredEntry(
+                key.tenant_id, key.session_id, epoch, e.position - 1, e.position, e.position, e.sealed
+            )
+        )
+        for e in entries
+    ]
+
+
+def refilled(
+    key: WindowKey, epoch: int, head: int, entries: Sequence[WindowEntry], *, complete: bool
+) -> list[bytes]:
+    """Elements that cover everything up to `head`, over the gaps that hidden messages left."""
+    if not entries:
+        return []
+    reach = [entry.position for entry in entries[:-1]] + [head]
+    start = [0 if complete else entries[0].position - 1, *reach[:-1]]
+    return [
+        _encode(StoredEntry(key.tenant_id, key.session_id, epoch, after, upto, entry.position, entry.sealed))
+        for entry, after, upto in zip(entries, start, reach, strict=True)
+    ]
+
+
+def unbroken(
+    raw: Sequence[bytes], key: WindowKey, epoch: int, head: int, limit: int
+) -> tuple[WindowEntry, ...] | None:
+    """The last `limit` messages if the elements prove to be exactly those; None otherwise."""
+    try:
+        stored = [_decode(value) for value in raw]
+    except msgspec.DecodeError:
+        return None
+    if any((s.tenant_id, s.session_id) != (key.tenant_id, key.session_id) for s in stored):
+        return None
+    # Two appends may push in the other order than they committed.
+    newest_first = sorted((s for s in stored if s.epoch == epoch), key=lambda s: s.upto, reverse=True)
+    chain: list[StoredEntry] = []
+    expected = head
+    for entry in newest_first:
+        if entry.upto != expected:
+            break
+        chain.append(entry)
+        expected = entry.after
+        if len(chain) == limit or expected == 0:
+            return tuple(WindowEntry(s.position, s.sealed) for s in reversed(chain))
+    return None
+
+
+class RedisWindow:
+    """`WindowStore` on Redis; holds at most `size` messages a session, `ttl` seconds after the last touch."""
+
+    name = "redis"
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        size: int = 20,
+        ttl: int = HOUR,
+        timeout: float = SOCKET_TIMEOUT,
+        breaker: CircuitBreaker | None = None,
+    ) -> None:
+        self.size = size
+        self._ttl = ttl
+        self.breaker = breaker or CircuitBreaker(self.name)
+        self._redis = redis.Redis.from_url(
+            url,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            # A retry would double what a hanging Redis costs; the handshake's extras would add round trips.
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+            driver_info=None,
+        )
+
+    def push(self, key: WindowKey, epoch: int, entries: Sequence[WindowEntry]) -> None:
+        """Add messages just committed, positions without a gap."""
+        self._write(key, pushed(key, epoch, entries[-self.size :]))
+
+    def read(self, key: WindowKey, epoch: int, head: int, limit: int) -> tuple[WindowEntry, ...] | None:
+        """The last `limit` messages, oldest first (fewer only if the session has no more); None is a miss."""
+        name = list_name(key)
+        with self._call() as client, client.pipeline(transaction=False) as pipe:
+            pipe.lrange(name, -self.size, -1)
+            pipe.expire(name, self._ttl)
+            raw = pipe.execute(raise_on_error=False)[0]
+        if isinstance(raw, redis.ResponseError) or not raw:
+            return None
+        return unbroken(raw, key, epoch, head, limit)
+
+    def refill(
+        self, key: WindowKey, epoch: int, head: int, entries: Sequence[WindowEntry], *, complete: bool
+    ) -> None:
+        """Replace the window by these, oldest first; `complete` when the session has none before them."""
+        kept = entries[-self.size :]
+        complete = complete and len(kept) == len(entries)
+        self._write(key, refilled(key, epoch, head, kept, complete=complete), replace=True)
+
+    def forget(self, key: WindowKey) -> None:
+        """Drop the window."""
+        with self._call() as client:
+            client.delete(list_name(key))
+
+    def present(self, keys: Sequence[WindowKey]) -> set[WindowKey]:
+        """Those of the sessions that have a window."""
+        with self._call() as client, client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.exists(list_name(key))
+            return {key for key, found in zip(keys, pipe.execute(), strict=True) if found}
+
+    def keys(self, tenant_id: UUID | None = None) -> Iterator[WindowKey]:
+        """Every session that has a window."""
+        pattern = f"t:{tenant_id or '*'}:w:*"
+        cursor = 0
+        while True:
+            with self._call() as client:
+                cursor, names = cast("tuple[int, list[bytes]]", client.scan(cursor, match=pattern, count=500))
+            for name in names:
+                _, tenant, _, session = name.decode().split(":")
+                yield WindowKey(UUID(tenant), UUID(session))
+            if cursor == 0:
+                return
+
+    def ping(self) -> None:
+        """Return when Redis answers; else raise `StoreUnavailable`."""
+        with self._call() as client:
+            client.ping()
+
+    def _write(self, key: WindowKey, values: list[bytes], *, replace: bool = False) -> None:
+        name = list_name(key)
+        with self._call() as client, client.pipeline(transaction=replace) as pipe:
+            if replace:
+                pipe.delete(name)
+            if values:
+                pipe.rpush(name, *values)
+                pipe.ltrim(name, -self.size, -1)
+                pipe.expire(name, self._ttl)
+            answers = pipe.execute(raise_on_error=False)
+        if any(isinstance(answer, redis.ResponseError) for answer in answers):
+            # A key of another type, or no memory left: without a window PostgreSQL answers.
+            self.forget(key)
+
+    @contextmanager
+    def _call(self) -> Iterator[redis.Redis]:
+        with self.breaker.guard():
+            try:
+                yield self._redis
+            except (redis.ConnectionError, redis.TimeoutError, redis.ResponseError, OSError) as error:
+                raise StoreUnavailable(self.name, type(error).__name__) from error
+
+
+def list_name(key: WindowKey) -> str:
+    """The Redis key of a window."""
+    return f"t:{key.tenant_id}:w:{key.session_id}"

@@ -1,0 +1,34 @@
+"""Conversations from elsewhere, as a stream of checked records: nothing here stores anything."""
+
+from conversations.importing.reading import Format, read_records
+from conversations.importing.records import (
+    ImportedCustomer,
+    ImportedMemory,
+    ImportedMessage,
+    ImportedPortrait,
+    ImportedPreferences,
+    ImportedSession,
+    LineError,
+    Origin,
+    Record,
+    SessionEnd,
+)
+from conversations.importing.sqlite import DEFAULT_MAPPING, Mapping, parse_mapping
+
+__all__ = [
+    "DEFAULT_MAPPING",
+    "Format",
+    "ImportedCustomer",
+    "ImportedMemory",
+    "ImportedMessage",
+    "ImportedPortrait",
+    "ImportedPreferences",
+    "ImportedSession",
+    "LineError",
+    "Mapping",
+    "Origin",
+    "Record",
+    "SessionEnd",
+    "parse_mapping",
+    "read_records",
+]

@@ -1,0 +1,20 @@
+from typing import Any
+
+import msgspec
+from django.core.management.base import BaseCommand, CommandParser
+
+from conversations.services.partitions import ensure_partitions
+
+
+class Command(BaseCommand):
+    help = "Makes the partitions of the weeks and months to come. Idempotent; beat runs it daily."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, json: bool = False, verbosity: int = 1, **options: Any) -> None:
+        made = ensure_partitions()
+        if json:
+            self.stdout.write(msgspec.json.encode({"made": made}).decode())
+        elif verbosity:
+            self.stdout.write(f"{len(made)} partitions made." if made else "All partitions are there.")

@@ -1,0 +1,150 @@
+"""Sample tenants, loaded the way a client would: tenants and keys here, everything else over HTTP."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from conversations import ids
+from conversations.demo.client import DemoClient, DemoError
+from conversations.demo.credentials import TenantKeys, add_keys, read_keys
+from conversations.demo.loading import Advance, LoadReport, load_tenant
+from conversations.demo.tenants import tenant_of
+from conversations.demo.trades import TRADES, Trade
+from conversations.enums import Scope
+from conversations.exceptions import NotFound
+from conversations.models import Tenant
+from conversations.services.api_keys import create_key
+from conversations.services.partitions import ensure_partitions
+from conversations.services.tenants import create_tenant, get_tenant
+
+Watch = Callable[[Trade], Advance]
+
+
+class Command(BaseCommand):
+    help = "Loads sample conversations of four trades through the public API. Idempotent; goes on where it stopped."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--url", default="http://127.0.0.1:8000", help="the running server")
+        parser.add_argument(
+            "--credentials",
+            type=Path,
+            default=Path(settings.DATA_DIR) / "credentials.json",
+            metavar="FILE",
+            help="where the keys are kept (default: %(default)s)",
+        )
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, url: str, credentials: Path, json: bool, **options: Any) -> None:
+        try:
+            keys = _ensure_keys(url, credentials)
+            with _watching(None if json else self.stdout.write) as watch:
+                reports = _load_all(url, keys, watch)
+        except DemoError as error:
+            raise CommandError(str(error)) from error
+        ensure_partitions()  # the older conversations lie in DEFAULT until their weeks are made
+        if json:
+            self.stdout.write(
+                msgspec.json.encode({"tenants": [asdict(report) for report in reports]}).decode()
+            )
+            return
+        for report in reports:
+            self.stdout.write(_told(report))
+
+
+def _ensure_keys(url: str, credentials: Path) -> dict[str, TenantKeys]:
+    """Two working keys for each tenant; kept ones are used again, because a secret is shown only once."""
+    # Asked first, so that nothing is made for a server that is not there.
+    _work(url, TenantKeys("none", "none"))
+    keys = {name: pair for name, pair in read_keys(credentials).items() if _work(url, pair)}
+    missing = [trade for trade in TRADES if trade.name not in keys]
+    for trade in missing:
+        tenant = _ensure_tenant(trade.name)
+        keys[trade.name] = TenantKeys(*(_issue(tenant, officer) for officer in trade.officers))
+    if missing:
+        add_keys(credentials, keys)
+    return keys
+
+
+def _work(url: str, pair: TenantKeys) -> bool:
+    for key in (pair.api_key, pair.second_api_key):
+        with DemoClient(url, key) as client:
+            if not client.is_accepted():
+                return False
+    return True
+
+
+def _ensure_tenant(name: str) -> Tenant:
+    try:
+        return get_tenant(name)
+    except NotFound:
+        return create_tenant(name=name)
+
+
+def _issue(tenant: Tenant, officer: str) -> str:
+    return create_key(tenant=tenant, scopes=list(Scope.values), person=officer).key
+
+
+def _load_all(url: str, keys: Mapping[str, TenantKeys], watch: Watch) -> list[LoadReport]:
+    """All tenants side by side: each waits mostly for the server."""
+    with ThreadPoolExecutor(max_workers=len(TRADES), thread_name_prefix="demo") as pool:
+        return list(pool.map(lambda trade: _load(url, keys[trade.name].api_key, trade, watch(trade)), TRADES))
+
+
+def _load(url: str, key: str, trade: Trade, advance: Advance) -> LoadReport:
+    with DemoClient(url, key) as client:
+        return load_tenant(client, partial(tenant_of, trade), ids.now(), advance)
+
+
+@contextmanager
+def _watching(write: Callable[[str], object] | None) -> Iterator[Watch]:
+    """Bars on a terminal, a line each quarter elsewhere, nothing for `--json`."""
+    if write is None:
+        yield lambda trade: lambda done, total: None
+    elif sys.stdout.isatty():
+        columns = (
+            TextColumn("{task.description:30}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=Console()) as progress:
+            yield lambda trade: partial(_move, progress, progress.add_task(trade.name, total=None))
+    else:
+        yield lambda trade: partial(_say_quarters, write, trade.name)
+
+
+def _move(progress: Progress, task: Any, done: int, total: int) -> None:
+    progress.update(task, completed=done, total=total)
+
+
+def _say_quarters(write: Callable[[str], object], name: str, done: int, total: int) -> None:
+    if done * 4 // total > (done - 1) * 4 // total:
+        write(f"{name}: {done} of {total} sessions")
+
+
+def _told(report: LoadReport) -> str:
+    if not report.sessions and report.already_there:
+        return f"{report.tenant}: all {report.already_there} sessions are there."
+    parts = {
+        "messages": report.messages,
+        "customers": report.customers,
+        "memories": report.memories,
+        "holds": report.holds,
+        "erasures": report.erasures,
+    }
+    counted = ", ".join(f"{count} {name}" for name, count in parts.items() if count)
+    missing = f" Not in this version: {', '.join(report.skipped)}." if report.skipped else ""
+    return f"{report.tenant}: {report.sessions} sessions loaded, {counted}.{missing}"

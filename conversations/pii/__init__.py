@@ -1,0 +1,26 @@
+"""Personal data in text and JSON: found by pattern and checksum, offline, in linear time, and replaced.
+
+Names and addresses need a model and are not looked for; an engine that has one is plugged in as a `Detector`.
+"""
+
+from conversations.pii.detectors import DETECTORS
+from conversations.pii.engine import ENGINE_VERSION, Scrubbed, find, scrub
+from conversations.pii.identifiers import normalise_identifier
+from conversations.pii.json_values import scrub_json
+from conversations.pii.placeholders import Tag, numbered
+from conversations.pii.values import Detector, Kind, Span
+
+__all__ = [
+    "DETECTORS",
+    "ENGINE_VERSION",
+    "Detector",
+    "Kind",
+    "Scrubbed",
+    "Span",
+    "Tag",
+    "find",
+    "normalise_identifier",
+    "numbered",
+    "scrub",
+    "scrub_json",
+]

@@ -1,0 +1,71 @@
+import re
+from collections.abc import Iterator
+
+from conversations.pii.cues import Cue
+from conversations.pii.reading import Reading
+from conversations.pii.values import Kind, Span
+
+# As cards are printed and typed: 4-4-4-1..4(-1..3), 4-6-4, 4-6-5, 6-13, or without any separator. All of it is a
+# look-ahead behind the first digit, because digits that belong to no card may stand before and after.
+_CANDIDATE = re.compile(
+    r"[2-6](?<![0-9].)(?=("
+    r"[0-9]{12,18}"
+    r"|[0-9]{3}([ -])[0-9]{4}\2[0-9]{4}\2[0-9]{1,4}(?:\2[0-9]{1,3})?"
+    r"|[0-9]{3}([ -])[0-9]{6}\3[0-9]{4,5}"
+    r"|[0-9]{5}[ -][0-9]{10,13}"
+    r")(?![0-9]))",
+    re.DOTALL,
+)
+
+# Issuer ranges by their first digits and the lengths in use.
+_ISSUERS = re.compile(
+    r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})"  # Visa
+    r"|5[1-5][0-9]{14}|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}"  # Mastercard
+    r"|3[47][0-9]{13}"  # American Express
+    r"|3(?:0[0-59]|[689][0-9])[0-9]{11}"  # Diners Club
+    r"|35(?:2[89]|[3-8][0-9])[0-9]{12,15}"  # JCB
+    r"|62[0-9]{14,17}"  # UnionPay
+    r"|6(?:011|4[4-9][0-9]|5[0-9]{2})[0-9]{12,15}"  # Discover
+    r"|220[0-4][0-9]{12,15}"  # Mir
+    r"|(?:50|5[678]|6[0379])[0-9]{14,17}"  # Maestro, RuPay
+)
+_SHORTEST = 13
+_DOUBLED = str.maketrans("0123456789", "0246813579")  # twice the digit, its own digits added
+
+
+class Cards:
+    """Payment cards by issuer range, length and Luhn check; one in ten order numbers would pass Luhn alone."""
+
+    def find(self, reading: Reading) -> Iterator[Span]:
+        if not reading.has_numbers:
+            return
+        end = 0
+        for match in _CANDIDATE.finditer(reading.text):
+            start = match.start()
+            if start < end:
+                continue
+            written = _card_in(match[0] + match[1])
+            if written and reading.cues.names(start) is not Cue.REFERENCE:
+                end = start + len(written)
+                yield Span(Kind.CARD, start, end, _digits(written))
+
+
+def _card_in(written: str) -> str | None:
+    """`written`, or what is left of it without a last group that is an expiry date or a security code."""
+    if is_card(_digits(written)):
+        return written
+    cut = max(written.rfind(" "), written.rfind("-"))
+    return written[:cut] if cut >= _SHORTEST and is_card(_digits(written[:cut])) else None
+
+
+def is_card(digits: str) -> bool:
+    return bool(_ISSUERS.fullmatch(digits)) and luhn_holds(digits)
+
+
+def luhn_holds(digits: str) -> bool:
+    """ISO/IEC 7812-1, annex B."""
+    return (sum(map(int, digits[-1::-2])) + sum(map(int, digits[-2::-2].translate(_DOUBLED)))) % 10 == 0
+
+
+def _digits(written: str) -> str:
+    return written.replace(" ", "").replace("-", "")

@@ -1,0 +1,165 @@
+"""What the core needs from the apps above it, registered by their `apps.py` and checked at start-up.
+
+`conversations` imports neither `retention` nor `portraits`: they hand it objects that keep these promises.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+from conversations.principals import Actor
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """When messages of a tenant end: an ISO 8601 period, added on the calendar of a zone."""
+
+    period: str
+    zone: str
+    fewest_days: int  # the period on the calendar where it is shortest
+    most_days: int  # and where it is longest
+
+    def floor(self, now: datetime) -> datetime:
+        """A moment before which everything has expired; two days of slack for zones and clock changes."""
+        return now - timedelta(days=self.most_days + 2)
+
+    def surely_alive_since(self, now: datetime) -> datetime:
+        """A moment after which nothing has expired."""
+        return now - timedelta(days=self.fewest_days - 1)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What somebody asked to be deleted: a customer, a session or some messages, never wider."""
+
+    customer_id: UUID | None = None
+    session_id: UUID | None = None
+    message_ids: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True)
+class PurgedIds:
+    """Ids of one tenant that went together: every mirrored entry of `kind` in `[first, before)`."""
+
+    kind: str  # a `backends.values.Kind`
+    first: UUID
+    before: UUID
+
+
+class Lifecycle(Protocol):
+    """The retention law as the core sees it. Called inside a tenant scope."""
+
+    def expiry(self, tenant_id: UUID) -> Expiry:
+        """When this tenant's messages end; cached for some seconds."""
+
+    def held_sessions(self, tenant_id: UUID, session_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of the sessions that a legal hold covers, in whole or in part."""
+
+    def held_messages(self, tenant_id: UUID, message_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of the messages that a legal hold covers."""
+
+    def held_memories(self, tenant_id: UUID, memory_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of the memories that a legal hold covers."""
+
+    def summaries_over(self, tenant_id: UUID, customer_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of the customers whose summary period is over: what is known of them is shown to nobody."""
+
+    def purged_ranges(self, range_ids: Sequence[UUID]) -> Mapping[UUID, "PurgedIds"]:
+        """What went with dropped partitions, by the id that `PURGED_RANGE` events carry. Needs no tenant scope."""
+
+    def open_erasure(
+        self, *, tenant_id: UUID, target: Target, actor: Actor, reason: str, basis: str
+    ) -> Mapping[str, Any]:
+        """Hide the target at once and see to its end. Returns the erasure case as the API shows it; Held if held."""
+
+
+@dataclass(frozen=True)
+class ContextRequest:
+    tenant_id: UUID
+    session_id: UUID
+    customer_id: UUID | None
+    now: datetime
+    read: dict[str, Any] = field(default_factory=dict)  # what one part has read for the others of its app
+
+
+class ContextPart(Protocol):
+    """A part of the context answer that another app knows, such as the portrait."""
+
+    name: str
+
+    def fetch(self, request: ContextRequest) -> Mapping[str, Any]:
+        """The fields this part adds to the answer."""
+
+    def render(self, fields: Mapping[str, Any]) -> str:
+        """The part as text, ready for a prompt; empty when there is nothing to say."""
+
+    def shown(self, request: ContextRequest, fields: Mapping[str, Any]) -> Iterable[tuple[str, UUID]]:
+        """What of it the context receipt is to name: (kind, id), never content."""
+
+
+class Projection(Protocol):
+    """A copy of another app's rows in stores that the mirror keeps."""
+
+    entity: int  # the number its mirror events carry
+    kind: str  # a `backends.values.Kind`: what its entries are called in the stores
+    table: str  # its rows have `id`, `tenant_id` and `row_version`
+    condition: str  # in SQL: those that are mirrored
+    sinks: Sequence[int]
+
+    def changes(self, due: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
+        """(change, due) for each due row: an upsert of the row as it is now, a removal when it is gone."""
+
+
+class Holding(Protocol):
+    """A place where a person's data lives. The eraser and the exporter only iterate over these."""
+
+    name: str
+    tables: Sequence[str]  # database tables it answers for
+    record_class: str  # whose period ends it: `messages`, `summaries` or `archive`
+
+    def count(self, tenant_id: UUID, target: Target) -> int:
+        """How many records of the target are held here."""
+
+    def export(self, tenant_id: UUID, target: Target) -> Iterable[Mapping[str, Any]]:
+        """Every record, as JSON values."""
+
+    def erase(self, tenant_id: UUID, target: Target, keep: "Keep") -> int:
+        """Erase what `keep` does not defer; returns how many records went."""
+
+
+class Keep(Protocol):
+    """What an erasure has to leave for now."""
+
+    def message_ids(self) -> set[UUID]:
+        """Messages that a hold or a legal minimum defers."""
+
+
+class Registry:
+    """The objects that keep the promises above."""
+
+    def __init__(self) -> None:
+        self.lifecycle: Lifecycle | None = None
+        self.context_parts: dict[str, ContextPart] = {}
+        self.projections: dict[int, Projection] = {}
+        self.holdings: dict[str, Holding] = {}
+
+    def add_part(self, part: ContextPart) -> None:
+        self.context_parts[part.name] = part
+
+    def add_projection(self, projection: Projection) -> None:
+        self.projections[projection.entity] = projection
+
+    def add_holding(self, holding: Holding) -> None:
+        self.holdings[holding.name] = holding
+
+
+registry = Registry()
+
+
+def lifecycle() -> Lifecycle:
+    """The registered retention law; start-up checks see to it that there is one."""
+    if registry.lifecycle is None:
+        raise RuntimeError("No Lifecycle is registered: is `retention` in INSTALLED_APPS?")
+    return registry.lifecycle

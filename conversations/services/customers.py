@@ -1,0 +1,130 @@
+"""Customers: made by whoever first speaks of them, found by their own external id."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+
+from conversations import ids, keyring
+from conversations.enums import KeyOwner
+from conversations.exceptions import Expired, NotFound
+from conversations.inputs import check_metadata
+from conversations.models import Customer
+from conversations.pii import normalise_identifier
+from conversations.ports import Target, lifecycle
+from conversations.principals import Actor
+from conversations.querysets import TenantQuerySet
+from conversations.services.contents import keyed_identifier
+from conversations.services.late_arrivals import explain_missing_customer, refuse_late
+from conversations.tenancy import tenant_scope
+
+# Summaries are kept for a calendar day at least; a day has 23 hours once a year.
+SHORTEST_PERIOD = timedelta(hours=22)
+
+
+def find_customer(tenant_id: UUID, external_id: str) -> Customer | None:
+    return Customer.objects.for_tenant(tenant_id).filter(external_id=external_id).first()
+
+
+def lock_customer(tenant_id: UUID, external_id: str) -> Customer | None:
+    """As `find_customer`; until the transaction ends nobody erases them."""
+    customers = Customer.objects.for_tenant(tenant_id).filter(external_id=external_id)
+    return customers.select_for_update(no_key=True).first()
+
+
+def get_customer(tenant_id: UUID, external_id: str) -> Customer:
+    """The customer of that external id; NotFound when nobody wrote of them, Erased when they are gone."""
+    customer = find_customer(tenant_id, external_id)
+    if customer is None:
+        explain_missing_customer(tenant_id=tenant_id, external_id=external_id)
+        raise NotFound
+    return customer
+
+
+def known_customer(tenant_id: UUID, external_id: str) -> Customer:
+    """As `get_customer`; Expired when nothing was heard of them for the summaries' period."""
+    customer = get_customer(tenant_id, external_id)
+    if is_forgotten(customer):
+        raise Expired
+    return customer
+
+
+def is_forgotten(customer: Customer) -> bool:
+    """Whether what is known of them is shown to nobody any more. Runs inside a tenant scope."""
+    last_word = max(customer.created_at, customer.last_interaction_at or customer.created_at)
+    if ids.now() - last_word < SHORTEST_PERIOD:
+        return False
+    return bool(lifecycle().summaries_over(customer.tenant_id, [customer.id]))
+
+
+def list_customers(tenant_id: UUID) -> TenantQuerySet[Customer]:
+    """The customers that were not erased. Runs inside a tenant scope."""
+    return Customer.objects.for_tenant(tenant_id).filter(external_id__isnull=False)
+
+
+def put_customer(
+    *, tenant_id: UUID, external_id: str, metadata: Mapping[str, Any], language: str | None
+) -> tuple[Customer, bool]:
+    """The customer with these fields and no others; the flag says whether they are new."""
+    check_metadata(metadata)
+    with tenant_scope(tenant_id):
+        is_new = lock_customer(tenant_id, external_id) is None
+        fields = {"metadata": dict(metadata), "language": language}
+        return ensure_customer(tenant_id, external_id, fields=fields), is_new
+
+
+def erase_customer(*, tenant_id: UUID, external_id: str, actor: Actor) -> Mapping[str, Any]:
+    """Hide the customer everywhere at once and open the erasure case that ends them."""
+    with tenant_scope(tenant_id):
+        customer = lock_customer(tenant_id, external_id) or get_customer(tenant_id, external_id)
+        return lifecycle().open_erasure(
+            tenant_id=tenant_id,
+            target=Target(customer_id=customer.id),
+            actor=actor,
+            reason="Deleted through the API.",
+            basis="",
+        )
+
+
+def ensure_customer(
+    tenant_id: UUID,
+    external_id: str,
+    *,
+    made_at: datetime | None = None,
+    fields: Mapping[str, Any] | None = None,
+) -> Customer:
+    """The customer, made with a key of their own when new. Runs inside a tenant scope.
+
+    `made_at` is the time of an import: what is older than an erasure of this external id is refused (Erased).
+    The row stays locked, so that no erasure comes between finding the customer and writing something of theirs.
+    """
+    customer = lock_customer(tenant_id, external_id)
+    if customer is None:
+        refuse_late(tenant_id=tenant_id, kind="customer", external_id=external_id, made_at=made_at)
+        now = ids.now()
+        identifiers = [
+            keyed_identifier(tenant_id, kind, value)
+            for kind, value in normalise_identifier(None, external_id, region=settings.PII_REGION)
+        ]
+        with transaction.atomic():
+            customer, created = Customer.objects.get_or_create(
+                tenant_id=tenant_id,
+                external_id=external_id,
+                defaults={
+                    "id": ids.new_id(now),
+                    "created_at": now,
+                    "identifiers": identifiers,
+                    **(fields or {}),
+                },
+            )
+        if created:
+            keyring.sealing_key(tenant_id, KeyOwner.CUSTOMER, customer.id)
+            return customer
+    if fields:
+        for name, value in fields.items():
+            setattr(customer, name, value)
+        customer.save(update_fields=[*fields, "updated_at"])
+    return customer

@@ -1,0 +1,182 @@
+"""What is wrong with this installation, and what to do about it: the findings of `doctor`."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from typing import cast
+
+import redis
+from django.conf import settings
+from django.core.checks import Error, run_checks
+from django.db import DatabaseError, connections
+
+from conversations import ids, keyring
+from conversations.installation import signing_key
+from conversations.services.mirror_status import mirror_status
+from conversations.services.partitions import default_rows, missing_partitions
+from conversations.services.readiness import StoreStatus, read_readiness
+from conversations.services.recall import warm_up
+
+CLOCK_TOLERANCE = 1.0  # seconds between our clock and the database's
+LAG_TOLERANCE = 30.0  # seconds that a store may be behind
+SUPPORTED_POSTGRESQL = (17, 18)
+PACKAGES = (
+    "django",
+    "djangorestframework",
+    "psycopg",
+    "celery",
+    "elasticsearch",
+    "pymilvus",
+    "redis",
+    "wordllama",
+)
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; `advice` says what to do where it is not ok."""
+
+    subject: str
+    level: Level
+    detail: str
+    advice: str = ""
+
+
+def diagnose() -> list[Finding]:
+    """Settings, servers, versions, roles, partitions, clocks, keys, mirrors."""
+    findings = list(_settings())
+    reachable = True
+    for look in (_database, _stores, _broker, _clock, _partitions, _mirrors, _keys, _versions):
+        if look in _NEED_DATABASE and not reachable:
+            continue
+        try:
+            findings += look()
+        except DatabaseError as error:
+            reachable = False
+            advice = "Is PostgreSQL running, and does DATABASE_URL name it? Was `manage.py migrate` run?"
+            findings.append(Finding("postgresql", Level.ERROR, str(error).strip().splitlines()[0], advice))
+    return findings
+
+
+def _settings() -> Iterator[Finding]:
+    found = run_checks(tags=None, include_deployment_checks=False, databases=["default", "ops"])
+    for message in found:
+        level = Level.ERROR if isinstance(message, Error) else Level.WARNING
+        yield Finding(f"settings {message.id}", level, str(message.msg), str(message.hint or ""))
+    if not found:
+        yield Finding("settings", Level.OK, "every check passes")
+
+
+def _database() -> Iterator[Finding]:
+    with connections["ops"].cursor() as cursor:
+        cursor.execute("SHOW server_version_num")
+        major = int(cursor.fetchone()[0]) // 10_000
+        cursor.execute(
+            "SELECT datlocprovider, datcollate FROM pg_database WHERE datname = current_database()"
+        )
+        provider, collation = cursor.fetchone()
+    supported = major in SUPPORTED_POSTGRESQL
+    advice = "" if supported else f"Use PostgreSQL {' or '.join(map(str, SUPPORTED_POSTGRESQL))}."
+    yield Finding(
+        "postgresql",
+        Level.OK if supported else Level.ERROR,
+        f"version {major}, {provider}/{collation}",
+        advice,
+    )
+
+
+def _stores() -> Iterator[Finding]:
+    warm_up()  # loading the vector store's client takes longer than a probe may
+    for name, state in read_readiness().stores.items():
+        level = Level.ERROR if state.status is StoreStatus.DEGRADED else Level.OK
+        advice = f"Requests go on without {name}. Start it, or empty its setting to switch it off."
+        yield Finding(name, level, state.detail or state.status, advice if level is Level.ERROR else "")
+
+
+def _broker() -> Iterator[Finding]:
+    if not settings.BROKER_URL.startswith(("redis", "unix")):
+        return
+    try:
+        client = redis.Redis.from_url(settings.BROKER_URL, socket_timeout=1, socket_connect_timeout=1)
+        asked = cast("dict[str, str]", client.config_get("maxmemory*"))
+        policy, limit = asked.get("maxmemory-policy", "noeviction"), int(asked.get("maxmemory", 0))
+    except (redis.RedisError, OSError) as error:
+        yield Finding(
+            "broker", Level.ERROR, type(error).__name__, "Start Redis; the outbox keeps the work meanwhile."
+        )
+        return
+    # Queued tasks carry no expiry, so only the `allkeys` policies would drop them.
+    evicts = limit and policy.startswith("allkeys")
+    advice = "Give the broker a Redis of its own with maxmemory-policy noeviction." if evicts else ""
+    yield Finding("broker", Level.WARNING if evicts else Level.OK, f"maxmemory-policy {policy}", advice)
+
+
+def _clock() -> Iterator[Finding]:
+    with connections["ops"].cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        apart = abs((ids.now() - cursor.fetchone()[0]).total_seconds())
+    level = Level.OK if apart <= CLOCK_TOLERANCE else Level.ERROR
+    advice = (
+        ""
+        if level is Level.OK
+        else "Let both machines follow one time server: retention counts from this clock."
+    )
+    yield Finding("clock", level, f"{apart:.3f} s from the database's", advice)
+
+
+def _partitions() -> Iterator[Finding]:
+    missing = missing_partitions()
+    strays = {table: count for table, count in default_rows().items() if count}
+    if missing:
+        yield Finding(
+            "partitions", Level.WARNING, f"{len(missing)} missing", "Run `manage.py ensure_partitions`."
+        )
+    for table, count in strays.items():
+        yield Finding(
+            table,
+            Level.WARNING,
+            f"{count} rows in DEFAULT",
+            "Run `manage.py ensure_partitions`: it moves them.",
+        )
+    if not missing and not strays:
+        yield Finding("partitions", Level.OK, "made ahead, nothing in DEFAULT")
+
+
+def _mirrors() -> Iterator[Finding]:
+    status = mirror_status()
+    behind = status.lag_seconds > LAG_TOLERANCE
+    advice = (
+        "Is a worker running, and does every store answer? `manage.py drain_mirror` works without a broker."
+    )
+    detail = f"{status.pending} pending, {status.lag_seconds:.0f} s behind"
+    yield Finding("mirror", Level.WARNING if behind else Level.OK, detail, advice if behind else "")
+    if status.parked:
+        yield Finding(
+            "mirror", Level.WARNING, f"{status.parked} parked", "See Operations in the admin: why, and retry."
+        )
+
+
+def _keys() -> Iterator[Finding]:
+    prints = ", ".join(f"{name} {mark}" for name, mark in keyring.master_keys().fingerprints().items())
+    yield Finding("master keys", Level.OK, prints)
+    yield Finding("signing key", Level.OK, signing_key().public_key.fingerprint)
+
+
+def _versions() -> Iterator[Finding]:
+    found = []
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            yield Finding("packages", Level.ERROR, f"{package} is not installed", "Run `uv sync`.")
+    yield Finding("packages", Level.OK, ", ".join(found))
+
+
+_NEED_DATABASE: tuple[Callable[[], Iterator[Finding]], ...] = (_clock, _partitions, _mirrors)

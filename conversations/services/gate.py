@@ -1,0 +1,34 @@
+"""Closing the installation for as long as a restored database must not be seen."""
+
+import time
+from datetime import timedelta
+
+from django.db import transaction
+
+from conversations import ids
+from conversations.enums import GateState
+from conversations.models import ApiKey, Gate
+from conversations.services import api_keys
+
+# For so long processes believe a key they have looked up.
+BELIEVED = timedelta(seconds=api_keys.LIFETIME + 1)
+
+
+def read_gate() -> Gate:
+    return Gate.objects.using("ops").get()
+
+
+def close_gate() -> None:
+    """Nobody is let in any more, and nobody who was let in before is still served when this returns."""
+    before = read_gate()
+    if before.state == GateState.OPEN:
+        Gate.objects.using("owner").update(state=GateState.LOADING, since=ids.now())
+        before = read_gate()
+    if before.since is not None and ApiKey.objects.using("ops").exists():
+        time.sleep(max(0.0, (before.since + BELIEVED - ids.now()).total_seconds()))
+
+
+def move_gate(state: GateState) -> None:
+    """Say how far a restore has come; OPEN lets everybody in again."""
+    with transaction.atomic(using="owner"):
+        Gate.objects.using("owner").update(state=state, since=None if state == GateState.OPEN else ids.now())

@@ -1,0 +1,328 @@
+"""Where the core keeps what belongs to a person, a session or some messages: counted, exported, erased.
+
+The eraser and the exporter iterate over these (`ports.Holding`). What makes a target invisible and decides what has
+to stay is the eraser's; it has happened, and committed, before `erase` is called.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from conversations import ids, keyring, presenters
+from conversations.exceptions import KeyDestroyed
+from conversations.models import (
+    ChapterIndex,
+    ContextReceipt,
+    Customer,
+    DataKey,
+    IdempotencyRecord,
+    Memory,
+    Message,
+    MessageIndex,
+    Session,
+)
+from conversations.ports import Holding, Keep, Registry, Target, lifecycle
+from conversations.services import idempotency
+from conversations.services.contents import unseal_messages
+from conversations.services.memory_contents import open_memories
+from conversations.services.reading import external_ids
+
+Record = Mapping[str, Any]
+T = TypeVar("T")
+
+PAGE = 500
+
+
+def register(registry: Registry) -> None:
+    """Register every holding of the core, in the order in which things are erased."""
+    holdings: list[Holding] = [
+        MessageHolding(),
+        MemoryHolding(),
+        ContextReceiptHolding(),
+        IdempotencyHolding(),
+        SearchTableHolding(),
+        SessionHolding(),
+        CustomerHolding(),
+        KeyHolding(),
+    ]
+    for holding in holdings:
+        registry.add_holding(holding)
+
+
+class MessageHolding:
+    """What was said. Messages end in the deletion engine, under the law: nothing is left to erase here."""
+
+    name = "messages"
+    tables: Sequence[str] = (Message._meta.db_table,)
+    record_class = "messages"
+
+    def count(self, tenant_id: UUID, target: Target) -> int:
+        return messages_of(tenant_id, target).count()
+
+    def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
+        message_ids = messages_of(tenant_id, target).order_by("id").values_list("id", flat=True)
+        for page in _pages(list(message_ids), PAGE):
+            rows = list(Message.objects.for_tenant(tenant_id).filter(id__in=page).order_by("id"))
+            customers = external_ids(tenant_id, {row.customer_id for row in rows})
+            for row in rows:
+                content, attachments = _opened(tenant_id, row)
+                yield presenters.message(
+                    row, content=content, attachments=attachments, customer=customers.get(row.customer_id)
+                )
+
+    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+        return 0
+
+
+class MemoryHolding:
+    """A customer's memories, and those that were drawn from messages of the target."""
+
+    name = "memories"
+    tables: Sequence[str] = (Memory._meta.db_table,)
+    record_class = "summaries"
+
+    def count(self, tenant_id: UUID, target: Target) -> int:
+        return self._rows(tenant_id, target).count()
+
+    def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
+        customers = external_ids(tenant_id, {target.customer_id})
+        for page in _pages(self._rows(tenant_id, target).order_by("id").iterator(PAGE), PAGE):
+            for row, content in zip(page, open_memories(page), strict=True):
+                yield presenters.memory(row, content=content, customer=customers.get(row.customer_id))
+
+    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+        rows = self._rows(tenant_id, target)
+        # Of other targets only what was hidden: a memory with evidence elsewhere stays.
+        chosen = rows if target.customer_id else rows.filter(hidden_at__isnull=False)
+        return chosen.delete()[0]
+
+    def _rows(self, tenant_id: UUID, target: Target) -> QuerySet[Memory]:
+        rows = Memory.objects.for_tenant(tenant_id)
+        if target.customer_id is not None:
+            return rows.filter(customer_id=target.customer_id)
+        sources = target.message_ids
+        if target.session_id is not None:
+            sources = tuple(messages_of(tenant_id, target).values_list("id", flat=True))
+        return rows.filter(source_message_ids__overlap=list(sources)) if sources else rows.none()
+
+
+class ContextReceiptHolding:
+    """What agents were shown: ids and a keyed hash of the question. Of single messages only their ids stay."""
+
+    name = "context_receipts"
+    tables: Sequence[str] = (ContextReceipt._meta.db_table,)
+    record_class = "messages"
+
+    def count(self, tenant_id: UUID, target: Target) -> int:
+        return self._rows(tenant_id, target).count()
+
+    def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
+        for row in self._rows(tenant_id, target).order_by("id").iterator(PAGE):
+            yield {
+                "object": "context_receipt",
+                "id": row.id,
+                "session_id": row.session_id,
+                "created_at": row.created_at,
+                "items": row.items,
+            }
+
+    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+        return self._rows(tenant_id, target).delete()[0]
+
+    def _rows(self, tenant_id: UUID, target: Target) -> QuerySet[ContextReceipt]:
+        rows = ContextReceipt.objects.for_tenant(tenant_id)
+        if target.customer_id is not None:
+            sessions = sessions_of(tenant_id, target).values("id")
+            return rows.filter(Q(customer_id=target.customer_id) | Q(session_id__in=sessions))
+        return rows.filter(session_id=target.session_id) if target.session_id else rows.none()
+
+
+class IdempotencyHolding:
+    """First answers to an `Idempotency-Key`. They are emptied, not removed: a replay must not do it all again."""
+
+    name = "idempotency_answers"
+    tables: Sequence[str] = (IdempotencyRecord._meta.db_table,)
+    record_class = "messages"
+
+    def count(self, tenant_id: UUID, target: Target) -> int:
+        return idempotency.count_answers(tenant_id=tenant_id, **self._which(tenant_id, target))
+
+    def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
+        yield from ()  # copies of what the other holdings export
+
+    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+        return idempotency.blank_answers(
+            tenant_id=tenant_id, gone=_subject_of(target), **self._which(tenant_id, target)
+        )
+
+    def _which(self, tenant_id: UUID, target: Target) -> dict[str, Any]:
+        if target.customer_id is not None:
+            return {"key_ids": keyring.keys_of(tenant_id, customer_id=target.customer_id), "shown": None}
+        rows = messages_of(tenant_id, target)
+        shown = {*rows.values_list("id", flat=True), *target.message_ids}
+        sessions = (
+            sessions_of(tenant_id, target) if target.session_id else _sessions_around(tenant_id, target)
+        )
+        keys: list[UUID] = []
+        for session_id, customer_id in sessions.values_list("id", "customer_id"):
+            keys += keyring.keys_of(tenant_id, session_id=session_id)
+            keys += keyring.keys_of(tenant_id, customer_id=customer_id) if customer_id else []
+        return {"key_ids": keys, "shown": {*shown, *([target.session_id] if target.session_id else [])}}
+
+
+class SearchTableHolding:
+    """PostgreSQL's own search tables. Their writer is the mirror's worker, which follows what was hidden."""
+
+    name = "search_tables"
+    tables: Sequence[str] = (MessageIndex._meta.db_table, ChapterIndex._meta.db_table)
+    record_class = "messages"
+
+    def count(self, tenant_id: UUID, target: Target) -> int:
+        messages = MessageIndex.objects.for_tenant(tenant_id)
+        chapters = ChapterIndex.objects.for_tenant(tenant_id)
+        if target.customer_id is not None:
+            mine = Q(customer_id=target.customer_id)
+            return messages.filter(mine).count() + chapters.filter(mine).count()
+        if target.session_id is not None:
+            mine = Q(session_id=target.session_id)
+            return messages.filter(mine).count() + chapters.filter(mine).count()
+        return messages.filter(message_id__in=target.message_ids).count()
+
+    def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
+        yield from ()  # drawn from the messages
+
+    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+        return 0
+
+
+class SessionHolding:
+    """What is said of conversations. A bare row stays until the mirrors have let go of its chapters."""
+
+    name = "sessions"
+    tables: Sequence[str] = (Session._meta.db_table,)
+    record_class = "messages"
+
+    def count(self, tenant_id: UUID, target: Target) -> int:
+        return self._rows(tenant_id, target).count()
+
+    def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
+        customers = external_ids(tenant_id, {target.customer_id})
+        for row in self._rows(tenant_id, target).order_by("id").iterator(PAGE):
+            yield presenters.session(row, customer=customers.get(row.customer_id), held=False)
+
+    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+        """Clear those that have no message left and that no hold covers."""
+        rows = self._rows(tenant_id, target).filter(hidden_at__isnull=False)
+        messages = Message.objects.for_tenant(tenant_id).filter(session_id=OuterRef("id"))
+        empty = set(rows.filter(~Exists(messages)).values_list("id", flat=True))
+        empty -= lifecycle().held_sessions(tenant_id, sorted(empty))
+        return (
+            Session.objects.for_tenant(tenant_id)
+            .filter(id__in=empty)
+            .update(
+                external_id=None,
+                title=None,
+                outcome=None,
+                outlet_id=None,
+                channel=None,
+                language=None,
+                intents={},
+                context={},
+                metadata={},
+                cleared_at=ids.now(),
+            )
+        )
+
+    def _rows(self, tenant_id: UUID, target: Target) -> QuerySet[Session]:
+        return sessions_of(tenant_id, target).filter(Q(cleared_at__isnull=True) | ~Q(external_id=None))
+
+
+class CustomerHolding:
+    """The person's own row. Without a name it stays until nothing refers to it."""
+
+    name = "customers"
+    tables: Sequence[str] = (Customer._meta.db_table,)
+    record_class = "archive"
+
+    def count(self, tenant_id: UUID, target: Target) -> int:
+        return self._rows(tenant_id, target).count()
+
+    def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
+        for row in self._rows(tenant_id, target):
+            yield presenters.customer(row)
+
+    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+        return self._rows(tenant_id, target).update(
+            external_id=None, language=None, metadata={}, identifiers=[], erased_at=ids.now()
+        )
+
+    def _rows(self, tenant_id: UUID, target: Target) -> QuerySet[Customer]:
+        rows = Customer.objects.for_tenant(tenant_id)
+        if target.customer_id is None:
+            return rows.none()
+        return rows.filter(id=target.customer_id, erased_at__isnull=True)
+
+
+class KeyHolding:
+    """The keys of a customer, or of a session without one. Destroying them shreds every copy, backups included."""
+
+    name = "keys"
+    tables: Sequence[str] = (DataKey._meta.db_table,)
+    record_class = "archive"
+
+    def count(self, tenant_id: UUID, target: Target) -> int:
+        return len(self._ids(tenant_id, target))
+
+    def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
+        yield from ()  # secrets, not data about anybody
+
+    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+        return keyring.destroy_keys(tenant_id, self._ids(tenant_id, target))
+
+    def _ids(self, tenant_id: UUID, target: Target) -> list[UUID]:
+        if target.customer_id is not None:
+            return keyring.keys_of(tenant_id, customer_id=target.customer_id)
+        return keyring.keys_of(tenant_id, session_id=target.session_id) if target.session_id else []
+
+
+def _pages(rows: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(rows)
+    while page := list(islice(rest, size)):
+        yield page
+
+
+def sessions_of(tenant_id: UUID, target: Target) -> QuerySet[Session]:
+    """The sessions that the target takes with it; none for single messages."""
+    rows = Session.objects.for_tenant(tenant_id)
+    if target.customer_id is not None:
+        return rows.filter(customer_id=target.customer_id)
+    return rows.filter(id=target.session_id) if target.session_id else rows.none()
+
+
+def messages_of(tenant_id: UUID, target: Target) -> QuerySet[Message]:
+    """The messages that the target takes with it, hidden ones included."""
+    rows = Message.objects.for_tenant(tenant_id)
+    if target.customer_id is not None:
+        return rows.filter(customer_id=target.customer_id)
+    if target.session_id is not None:
+        return rows.filter(session_id=target.session_id)
+    return rows.filter(id__in=target.message_ids)
+
+
+def _sessions_around(tenant_id: UUID, target: Target) -> QuerySet[Session]:
+    messages = messages_of(tenant_id, target).values("session_id")
+    return Session.objects.for_tenant(tenant_id).filter(id__in=messages)
+
+
+def _subject_of(target: Target) -> UUID:
+    return target.customer_id or target.session_id or target.message_ids[0]
+
+
+def _opened(tenant_id: UUID, row: Message) -> tuple[Any, Any]:
+    try:
+        return unseal_messages(tenant_id, [(row.id, bytes(row.sealed))])[0]
+    except KeyDestroyed:
+        return None, None

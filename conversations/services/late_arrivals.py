@@ -1,0 +1,48 @@
+"""Late arrivals: what was erased does not come back by a retry, an import or a replay."""
+
+from datetime import datetime
+from uuid import UUID
+
+from conversations import keyring
+from conversations.exceptions import Erased
+from conversations.models import Tombstone
+
+
+def external_digest(tenant_id: UUID, kind: str, external_id: str, within: UUID | None = None) -> bytes:
+    """The keyed hash under which an erased external id is remembered; a message's counts within its session."""
+    return keyring.keyed_hash(tenant_id, f"external:{kind}:{within or ''}", external_id)
+
+
+def refuse_late(*, tenant_id: UUID, kind: str, external_id: str | None, made_at: datetime | None) -> None:
+    """Erased when something of this external id was erased after `made_at`; a new beginning (None) is welcome."""
+    if external_id is None or made_at is None:
+        return
+    digest = external_digest(tenant_id, kind, external_id)
+    grave = (
+        Tombstone.objects.for_tenant(tenant_id)
+        .filter(digest=digest, kind=kind, created_at__gt=made_at)
+        .first()
+    )
+    if grave is not None:
+        raise _erased("This was erased; what is older than the erasure cannot come back.", grave)
+
+
+def explain_absence(*, tenant_id: UUID, object_id: UUID) -> None:
+    """Erased or Expired when the system still knows why this id is gone; returns otherwise."""
+    grave = (
+        Tombstone.objects.for_tenant(tenant_id).filter(object_id=object_id).order_by("-row_version").first()
+    )
+    if grave is not None:
+        raise _erased("It was deleted or erased.", grave)
+
+
+def explain_missing_customer(*, tenant_id: UUID, external_id: str) -> None:
+    """Erased when the system still knows that somebody of this external id was; returns otherwise."""
+    digest = external_digest(tenant_id, "customer", external_id)
+    graves = Tombstone.objects.for_tenant(tenant_id).filter(digest=digest, kind="customer")
+    if (grave := graves.order_by("-row_version").first()) is not None:
+        raise _erased("This customer was erased.", grave)
+
+
+def _erased(detail: str, grave: Tombstone) -> Erased:
+    return Erased(detail, case_id=None if grave.case_id is None else str(grave.case_id))

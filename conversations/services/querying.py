@@ -1,0 +1,196 @@
+"""`/query`, `/count` and `/exists`: what a filter describes of one kind, as far as agents may see it.
+
+Row-level security keeps PostgreSQL from answering JSON paths by an index, because their operators are not leakproof.
+A filter with paths is therefore asked as `ops`, the tenant named; what is shown is read again as `app`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, transaction
+from django.db.models import Model, Q, QuerySet
+
+from conversations import ids, presenters
+from conversations.exceptions import FieldError, Invalid, NotFound
+from conversations.filters import (
+    And,
+    Comparison,
+    Filter,
+    Kind,
+    Operator,
+    Order,
+    comparisons,
+    compile_filter,
+    unindexed_fields,
+)
+from conversations.filters.ordering import OrderKey
+from conversations.models import Memory, Session
+from conversations.services.memory_contents import open_memories
+from conversations.services.reading import external_ids, present, visible_messages
+from conversations.services.sessions import present_sessions
+from conversations.tenancy import tenant_scope
+
+PATIENCE = timedelta(seconds=2)
+_OPS = "ops"
+_MILLISECOND = timedelta(milliseconds=1)
+
+Rows = QuerySet[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queryable:
+    """One kind of rows. Both functions are called inside the tenant's scope."""
+
+    visible: Callable[[UUID], Rows]
+    """What agents of the tenant may see now."""
+    present: Callable[[UUID, Sequence[Any]], list[dict[str, Any]]]
+    """Rows as the API shows them, in order."""
+    columns: Mapping[str, str]
+    """The model's own lookups for fields of other names."""
+    indexed: frozenset[str]
+    """Fields that an index of the table answers: of JSON, equality only."""
+
+
+@dataclass(frozen=True)
+class Selected:
+    """Rows of which only the ids are read here, and all rows that a cursor may name."""
+
+    rows: Rows
+    cursors: Rows
+
+
+_queryables: dict[Kind, Queryable] = {}
+
+
+def register_queryable(kind: Kind, queryable: Queryable) -> None:
+    """Called by the wiring of the app that has these rows."""
+    _queryables[kind] = queryable
+
+
+@contextmanager
+def selecting(kind: Kind, tenant_id: UUID, tree: Filter) -> Iterator[Selected]:
+    """The rows the filter describes, to be counted or listed inside the block.
+
+    Invalid, with the fields' names, when that takes longer than two seconds.
+    """
+    queryable = _queryable(kind)
+    with tenant_scope(tenant_id):
+        visible = queryable.visible(tenant_id)
+    rows = visible.filter(compile_filter(tree, queryable.columns), _moments(tree))
+    alias = _OPS if any(leaf.field.segments for leaf, _ in comparisons(tree)) else DEFAULT_DB_ALIAS
+    try:
+        with transaction.atomic(using=_OPS) if alias == _OPS else tenant_scope(tenant_id):
+            with connections[alias].cursor() as cursor:
+                cursor.execute(f"SET LOCAL statement_timeout = {PATIENCE // _MILLISECOND}")
+            everything = visible.model._default_manager.using(alias).filter(tenant_id=tenant_id)
+            yield Selected(rows.using(alias).only("pk"), everything)
+    except OperationalError as error:
+        if isinstance(error.__cause__, psycopg.errors.QueryCanceled):
+            raise _too_slow(tree, queryable) from error
+        raise
+
+
+def show(kind: Kind, tenant_id: UUID, rows: Iterable[Model]) -> list[dict[str, Any]]:
+    """Selected rows as the API shows them, in order, read under row-level security; what went meanwhile is left out."""
+    queryable, wanted = _queryable(kind), [row.pk for row in rows]
+    with tenant_scope(tenant_id):
+        found = {row.pk: row for row in queryable.visible(tenant_id).filter(pk__in=wanted)}
+        return queryable.present(tenant_id, [found[key] for key in wanted if key in found])
+
+
+def by_index(order: Order) -> Order:
+    """The same order by fewer columns: an id carries the microsecond of its row, so it sorts as `created_at` does."""
+    match order.keys:
+        case (OrderKey("created_at", descending), OrderKey("id", same)) if same is descending:
+            return Order(order.keys[1:])
+        case _:
+            return order
+
+
+def _queryable(kind: Kind) -> Queryable:
+    if (queryable := _queryables.get(kind)) is None:
+        raise NotFound
+    return queryable
+
+
+def _moments(tree: Filter) -> Q:
+    """What a filter by time says of the ids, which carry it: they have the index, and they prune partitions."""
+    bounds = Q()
+    for part in tree.parts if isinstance(tree, And) else (tree,):
+        match part:
+            case Comparison(field, Operator.GT | Operator.GTE, datetime() as at) if (
+                field.name == "created_at"
+            ):
+                bounds &= Q(pk__gte=ids.floor_id(at))
+            case Comparison(field, Operator.LT | Operator.LTE, datetime() as at) if (
+                field.name == "created_at"
+            ):
+                bounds &= Q(pk__lt=ids.floor_id(at + _MILLISECOND))
+    return bounds
+
+
+def _too_slow(tree: Filter, queryable: Queryable) -> Invalid:
+    unindexed = {leaf.field.name for leaf, _ in comparisons(tree)} - queryable.indexed
+    blamed = dict.fromkeys(
+        str(leaf.field)
+        for leaf, _ in comparisons(tree)
+        if leaf.field.name in unindexed or str(leaf.field) in unindexed_fields(tree)
+    )
+    detail = f"No index answers this, and it took longer than {PATIENCE.seconds} s: narrow the filter by other fields."
+    fields = [f"filter.{name}" for name in blamed] or ["filter"]
+    return Invalid([FieldError(field, "too_slow", detail) for field in fields])
+
+
+# -- the core's own kinds ------------------------------------------------------------------------------------------
+
+_CUSTOMER = {"customer_id": "customer__external_id"}
+
+
+def _visible_sessions(tenant_id: UUID) -> Rows:
+    return Session.objects.for_tenant(tenant_id).live()
+
+
+def _current_memories(tenant_id: UUID) -> Rows:
+    return Memory.objects.for_tenant(tenant_id).current(ids.now())
+
+
+def _present_memories(tenant_id: UUID, rows: Sequence[Memory]) -> list[dict[str, Any]]:
+    customers = external_ids(tenant_id, {row.customer_id for row in rows})
+    return [
+        presenters.memory(row, content=content, customer=customers.get(row.customer_id))
+        for row, content in zip(rows, open_memories(rows), strict=True)
+    ]
+
+
+register_queryable(
+    Kind.MESSAGES,
+    Queryable(
+        visible=visible_messages,
+        present=present,
+        columns=_CUSTOMER,
+        indexed=frozenset({"id", "session_id", "customer_id", "created_at", "metadata"}),
+    ),
+)
+register_queryable(
+    Kind.SESSIONS,
+    Queryable(
+        visible=_visible_sessions,
+        present=present_sessions,
+        columns=_CUSTOMER,
+        indexed=frozenset({"id", "external_id", "customer_id", "created_at", "last_message_at", "metadata"}),
+    ),
+)
+register_queryable(
+    Kind.MEMORIES,
+    Queryable(
+        visible=_current_memories,
+        present=_present_memories,
+        columns=_CUSTOMER,
+        indexed=frozenset({"id", "external_id", "customer_id", "created_at", "expires_at", "metadata"}),
+    ),
+)

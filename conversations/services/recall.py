@@ -1,0 +1,166 @@
+"""Recall: candidates from the stores, features from PostgreSQL, one ranking.
+
+Stores return ids. What is shown is read again from PostgreSQL under row-level security, and judged again there: a
+stale, foreign or erased entry of a mirror can cost a place in the list, never reach a reader.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import structlog
+
+from conversations import ids
+from conversations.backends.configured import search_store, vector_store
+from conversations.backends.embedders import embedder_for
+from conversations.backends.values import SearchFilter, StoreUnavailable
+from conversations.mirror.profiles import served_profile
+from conversations.models import Memory
+from conversations.ports import lifecycle
+from conversations.ranking import DEFAULT_PROFILE, Candidate, Question, Ranked, rank
+from conversations.services.asking import Answers, Asked, ask_stores
+from conversations.services.candidates import memory_candidates, message_candidates
+from conversations.statements import fetch_all
+from conversations.tenancy import tenant_scope
+
+log = structlog.get_logger(__name__)
+
+Mode = Literal["hybrid", "text", "vector"]
+NAMES_LOOKED_AT = 500  # latest messages in which speakers' names are looked for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sought:
+    """What is looked for, and where. `query` is scrubbed already."""
+
+    tenant_id: UUID
+    query: str
+    mode: Mode = "hybrid"
+    messages: bool = True
+    memories: bool = True
+    customer_id: UUID | None = None
+    session_id: UUID | None = None
+    with_shared_memories: bool = False
+    memories_only_shared: bool = False
+    memory_kind: str | None = None
+    role: str | None = None
+    language: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """Hits in order, each a message's or a memory's id, with the stores that answered."""
+
+    ranked: Sequence[Ranked]
+    memory_ids: frozenset[UUID]
+    question: Question
+    stores: Sequence[str]
+    degraded: Sequence[str]
+
+    @classmethod
+    def nothing(cls, query: str) -> "Found":
+        return cls((), frozenset(), Question.parse(query), ("postgresql",), ())
+
+
+def find(sought: Sought) -> Found:
+    """Search and rank. Opens tenant scopes of its own: none is open while the stores are asked, a second at most."""
+    with tenant_scope(sought.tenant_id):
+        asked = plan(sought)
+    answers = ask_stores(asked)
+    with tenant_scope(sought.tenant_id):
+        return weigh(sought, asked, answers)
+
+
+def plan(sought: Sought) -> Asked:
+    """What to ask the stores. Runs inside a tenant scope."""
+    now = ids.now()
+    expiry = lifecycle().expiry(sought.tenant_id)
+    messages = SearchFilter(
+        tenant_id=sought.tenant_id,
+        customer_id=sought.customer_id,
+        session_id=sought.session_id,
+        role=sought.role,
+        language=sought.language,
+        start=sought.start,
+        end=sought.end,
+        min_id=ids.floor_id(expiry.floor(now)),
+    )
+    memories = SearchFilter(
+        tenant_id=sought.tenant_id,
+        customer_id=None if sought.memories_only_shared else sought.customer_id,
+        shared=sought.with_shared_memories or sought.memories_only_shared,
+        kind=sought.memory_kind,
+        now=now,
+    )
+    return Asked(
+        question=Question.parse(sought.query, names=_speakers(sought), language=sought.language),
+        messages=messages if sought.messages else None,
+        memories=memories if sought.memories and _has_memories(sought.tenant_id) else None,
+        by_words=sought.mode != "vector",
+        by_vector=sought.mode != "text",
+    )
+
+
+def weigh(sought: Sought, asked: Asked, answers: Answers) -> Found:
+    """The answers as one ranking. Runs inside a tenant scope."""
+    messages = message_candidates(
+        sought.tenant_id,
+        answers.words.messages,
+        answers.words.sessions,
+        answers.vectors,
+        None if sought.mode == "text" else asked.question.stripped,
+    )
+    memories = memory_candidates(sought.tenant_id, answers.memory_words, answers.memory_vectors)
+    ranked = _ranked(sought, asked.question, messages + memories)
+    memory_ids = frozenset(candidate.id for candidate in memories)
+    return Found(ranked, memory_ids, asked.question, answers.stores, answers.degraded)
+
+
+def warm_up() -> None:
+    """Load what the first search would otherwise wait for: the embedder, the stores' clients and connections."""
+    profile = served_profile()
+    embedder = embedder_for(profile)
+    embedder.embed(["warm"])
+    embedder.term_vectors(["warm"])
+    for store in (search_store(), vector_store(profile)):
+        if store is not None:
+            try:
+                store.ping()
+            except StoreUnavailable as error:
+                log.info("recall.warm_up", store=store.name, reason=error.reason)
+
+
+def _ranked(sought: Sought, question: Question, candidates: Sequence[Candidate]) -> Sequence[Ranked]:
+    if sought.mode == "vector" and any(c.cosine is not None for c in candidates):
+        near = sorted((c for c in candidates if c.cosine is not None), key=lambda c: -(c.cosine or 0.0))
+        return [Ranked(c.id, float(c.cosine or 0.0), {"vector": float(c.cosine or 0.0)}) for c in near]
+    return rank(question, candidates, DEFAULT_PROFILE, embedder_for(served_profile()).term_vectors)
+
+
+_NAMES = """
+    SELECT DISTINCT name FROM (
+        SELECT name FROM conversations_messageindex WHERE tenant_id = %(tenant)s AND {column} = %(value)s
+        ORDER BY {order} DESC LIMIT %(limit)s) latest
+    WHERE name IS NOT NULL
+"""
+_NAMES_OF_CUSTOMER = _NAMES.format(column="customer_id", order="message_id")
+_NAMES_OF_SESSION = _NAMES.format(column="session_id", order="position")
+
+
+def _speakers(sought: Sought) -> list[str]:
+    """Who speaks in the conversations searched, so that a name in the question is taken for one."""
+    value = sought.session_id or sought.customer_id
+    if value is None:
+        return []
+    query = _NAMES_OF_SESSION if sought.session_id else _NAMES_OF_CUSTOMER
+    values = {"tenant": sought.tenant_id, "value": value, "limit": NAMES_LOOKED_AT}
+    return [name for (name,) in fetch_all(query, values)]
+
+
+def _has_memories(tenant_id: UUID) -> bool:
+    """Whether it is worth asking the stores for any."""
+    return Memory.objects.for_tenant(tenant_id).live().exists()

@@ -1,0 +1,58 @@
+"""Cosines without a vector store: the candidates' windows are embedded here, and remembered for a minute."""
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conversations.backends.embedders import embedder_for
+from conversations.indexing.turns import read_windows
+from conversations.mirror.profiles import served_profile
+
+REMEMBERED = 20_000  # vectors; a kilobyte each at 256 dimensions
+LIFETIME = 60.0  # seconds, as long as a destroyed key may linger in a process
+
+Vector = NDArray[np.float32]
+
+_vectors: dict[tuple[UUID, UUID], tuple[float, Vector]] = {}
+_lock = threading.Lock()
+
+
+def window_cosines(tenant_id: UUID, query: str, message_ids: Sequence[UUID]) -> dict[UUID, float]:
+    """Cosine of the question with each message's window; nothing where the provider is remote.
+
+    A remote provider would be asked for hundreds of texts inside a request, so only local ones are used.
+    """
+    profile = served_profile()
+    if profile.provider == "openai" or not message_ids:
+        return {}
+    embedder = embedder_for(profile)
+    known = {i: vector for i in message_ids if (vector := _recalled(tenant_id, i)) is not None}
+    missing = [i for i in message_ids if i not in known]
+    if missing:
+        windows = {
+            i: window for i, window in read_windows(missing).items() if window.turn.tenant_id == tenant_id
+        }
+        made: Any = embedder.embed_windows([window.texts for window in windows.values()]) if windows else []
+        fresh = dict(zip(windows, made, strict=True))
+        _remember(tenant_id, fresh)
+        known |= fresh
+    question = embedder.embed([query])[0]
+    return {message_id: float(vector @ question) for message_id, vector in known.items()}
+
+
+def _recalled(tenant_id: UUID, message_id: UUID) -> Vector | None:
+    kept = _vectors.get((tenant_id, message_id))
+    return kept[1] if kept is not None and kept[0] > time.monotonic() else None
+
+
+def _remember(tenant_id: UUID, vectors: dict[UUID, Vector]) -> None:
+    until = time.monotonic() + LIFETIME
+    with _lock:
+        if len(_vectors) > REMEMBERED:
+            _vectors.clear()
+        _vectors.update({(tenant_id, message_id): (until, vector) for message_id, vector in vectors.items()})

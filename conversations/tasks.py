@@ -1,0 +1,32 @@
+"""Celery's doors. A task carries no work: what is to be done is written in PostgreSQL, so a lost one costs a second."""
+
+from uuid import UUID
+
+from celery import shared_task
+
+from conversations.mirror.drain import drain
+from conversations.principals import Actor, ActorKind
+from conversations.services.key_rotation import settle_rotations
+from conversations.services.mirror_checks import verify_mirrors
+from conversations.services.partitions import ensure_partitions
+
+
+@shared_task(name="conversations.drain_mirror", ignore_result=True, expires=60)
+def drain_mirror() -> None:
+    drain(seconds=20)
+
+
+@shared_task(name="conversations.ensure_partitions", ignore_result=True)
+def make_partitions() -> None:
+    ensure_partitions()
+
+
+@shared_task(name="conversations.settle_rotations", ignore_result=True)
+def settle() -> None:
+    settle_rotations()
+
+
+@shared_task(name="conversations.check_mirrors", ignore_result=True, expires=600)
+def check_mirrors(tenant_id: str, username: str, *, repair: bool) -> None:
+    """What somebody of the back office has asked for; the finding is an event of theirs."""
+    verify_mirrors(tenant_id=UUID(tenant_id), repair=repair, actor=Actor(ActorKind.STAFF, username))

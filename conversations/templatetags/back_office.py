@@ -1,0 +1,81 @@
+"""What templates of the back office do to values."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from conversations.transcripts.visible import visible as make_visible
+from conversations.transcripts.wording import as_json
+
+register = template.Library()
+
+
+@register.filter
+def visible(text: Any) -> str:
+    """What people or agents have written, hidden and direction-turning characters named; JSON as it is read."""
+    return make_visible(as_json(text)) if text is not None else ""
+
+
+@register.filter
+def moment(at: datetime | None) -> SafeString | str:
+    """`2026-11-21 09:30 UTC`, for people and for machines."""
+    if at is None:
+        return "–"
+    utc = at.astimezone(UTC)
+    return format_html(
+        '<time class="nowrap" datetime="{}">{} UTC</time>', utc.isoformat(), f"{utc:%Y-%m-%d %H:%M}"
+    )
+
+
+@register.filter
+def day(at: datetime | None) -> SafeString | str:
+    if at is None:
+        return "–"
+    utc = at.astimezone(UTC)
+    return format_html('<time class="nowrap" datetime="{}">{}</time>', utc.isoformat(), f"{utc:%Y-%m-%d}")
+
+
+@register.filter
+def size(count: float) -> str:
+    """Bytes as people read them."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return ""
+
+
+@register.filter
+def words(name: str) -> str:
+    """A name of ours as people read it: `search_tables` is `search tables`."""
+    return name.replace("_", " ")
+
+
+@register.filter
+def tone(state: str) -> str:
+    """Which colour a state is shown in."""
+    return _TONES.get(str(state), "")
+
+
+_TONES = {
+    "verified": "good",
+    "done": "good",
+    "in_force": "held",
+    "ok": "good",
+    "released": "",
+    "release_requested": "warning",
+    "proposed": "warning",
+    "cooling": "warning",
+    "running": "warning",
+    "pending": "warning",
+    "executing": "warning",
+    "mirrors_pending": "warning",
+    "deferred": "held",
+    "stopped": "bad",
+    "failed": "bad",
+    "denied": "bad",
+    "degraded": "bad",
+}

@@ -1,0 +1,69 @@
+"""The tenant of the work at hand: opened explicitly, enforced by PostgreSQL, loud when it is missing."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db.models.sql import Query
+
+from conversations.exceptions import TenantMissing
+
+T = TypeVar("T")
+
+_ANNOUNCE = "SELECT set_config('app.tenant', %s, true)"
+_current: ContextVar[UUID | None] = ContextVar("tenant", default=None)
+
+
+@contextmanager
+def tenant_scope(tenant_id: UUID, *, first: Callable[[], T] | None = None) -> Iterator[T | None]:
+    """A transaction on `default` that sees this tenant's rows and no others. Inside the same scope: part of it.
+
+    The setting is local to the transaction, so nothing of it is left on a persistent connection. `first` is the
+    scope's first statement where time counts: it travels together with BEGIN and the setting, and is yielded.
+    """
+    outer = _current.get()
+    if outer is not None and outer != tenant_id:
+        raise TenantMissing("A scope of another tenant is open.")
+    with transaction.atomic(savepoint=False):
+        result = _announce(tenant_id, first) if outer is None else _run(first)
+        token = _current.set(tenant_id)
+        try:
+            yield result
+        finally:
+            _current.reset(token)
+
+
+def _announce(tenant_id: UUID, first: Callable[[], T] | None) -> T | None:
+    connection = connections[DEFAULT_DB_ALIAS]
+    with connection.cursor() as cursor:
+        if first is None:
+            cursor.execute(_ANNOUNCE, [str(tenant_id)])
+            return None
+        with connection.connection.pipeline():
+            cursor.execute(_ANNOUNCE, [str(tenant_id)])
+            return first()
+
+
+def _run(first: Callable[[], T] | None) -> T | None:
+    return first() if first is not None else None
+
+
+def current_tenant_id() -> UUID:
+    """The tenant in scope; TenantMissing when there is none."""
+    tenant_id = _current.get()
+    if tenant_id is None:
+        raise TenantMissing("No tenant is in scope.")
+    return tenant_id
+
+
+class TenantQuery(Query):
+    """A query that refuses to run as `app` without a tenant: PostgreSQL would answer with silence, not an error."""
+
+    def get_compiler(self, using: str | None = None, connection: Any = None, elide_empty: bool = True) -> Any:
+        alias = using or connection.alias
+        if alias == DEFAULT_DB_ALIAS and _current.get() is None:
+            raise TenantMissing(f"{self.get_meta().label} was read with no tenant in scope.")
+        return super().get_compiler(using=using, connection=connection, elide_empty=elide_empty)
