@@ -1,0 +1,68 @@
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from conversations.exceptions import Gone, Refused
+from conversations.management.operators import add_operator, operator
+from conversations.services.tenants import get_tenant
+from retention.enums import CaseState
+from retention.models import ErasureCase
+from retention.services.erasures import Request, open_erasure, present_case
+from retention.services.erasures_execution import carry_out
+
+BASIS = "GDPR 17 (1)"
+
+
+class Command(BaseCommand):
+    help = "Erases a customer: hidden and unreadable at once, proven by a signed receipt when every store has answered."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--tenant", required=True, metavar="NAME")
+        parser.add_argument("--customer", required=True, metavar="ID", help="the customer's own external id")
+        parser.add_argument("--reason", required=True, metavar="TEXT")
+        parser.add_argument(
+            "--basis", default=BASIS, metavar="TEXT", help=f"on what ground (default: {BASIS})"
+        )
+        parser.add_argument("--wait", action="store_true", help="stay until there is a receipt")
+        parser.add_argument("--timeout", type=float, default=600, metavar="SECONDS", help="with --wait")
+        parser.add_argument("--receipt", type=Path, metavar="FILE", help="wait, and write the receipt there")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        add_operator(parser)
+
+    def handle(self, *args: Any, tenant: str, customer: str, json: bool, **options: Any) -> None:
+        receipt: Path | None = options["receipt"]
+        if receipt is not None and receipt.exists():
+            raise CommandError(f"{receipt} is there already.")
+        try:
+            case = open_erasure(
+                tenant_id=get_tenant(tenant).id,
+                request=Request(customer_id=customer),
+                reason=options["reason"],
+                basis=options["basis"],
+                actor=operator(options),
+            )
+        except Gone as error:
+            raise CommandError(f"{error.detail} Case {error.case_id or 'unknown'}.") from error
+        except Refused as error:
+            raise CommandError(error.detail) from error
+        if options["wait"] or receipt is not None:
+            case = carry_out(case, timeout=options["timeout"])
+        if receipt is not None and case.receipt is not None:
+            receipt.write_bytes(bytes(case.receipt))
+        self._report(case, json)
+        if (options["wait"] or receipt is not None) and case.receipt is None:
+            raise CommandError(f"Not yet proven: {case.last_error or 'time is over'}. It goes on by itself.")
+
+    def _report(self, case: ErasureCase, json: bool) -> None:
+        if json:
+            self.stdout.write(msgspec.json.encode(present_case(case)).decode())
+            return
+        self.stdout.write(
+            f"Case {case.id}: {CaseState(case.state).label.lower()}, {case.keys_destroyed} keys destroyed."
+        )
+        for deferral in case.deferrals:
+            ground = deferral["matter"] or deferral["basis"]
+            until = deferral["until"] or "its release"
+            self.stdout.write(f"Deferred: {deferral['records']} records, {ground}, until {until}.")

@@ -1,0 +1,94 @@
+from typing import Any
+
+import msgspec
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from conversations.exceptions import Refused
+from conversations.management.operators import add_operator, operator
+from conversations.models import Tenant
+from conversations.principals import Actor
+from conversations.services.tenants import get_tenant
+from retention.enums import CaseState
+from retention.models import ErasureCase, TenantRemoval
+from retention.services.erasures import present_case
+from retention.services.tenant_removal import Preview, agree_to_remove, preview_removal, remove_tenant
+
+
+class Command(BaseCommand):
+    help = (
+        "Ends a tenant: shows what would go; with --execute, two people after each other, erases everything, destroys"
+        " its keys and issues a signed receipt. What a hold defers stays."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name")
+        parser.add_argument("--reason", required=True, metavar="TEXT")
+        parser.add_argument(
+            "--basis", required=True, metavar="TEXT", help="the contract or the law that asks for it"
+        )
+        parser.add_argument("--execute", action="store_true")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        add_operator(parser)
+
+    def handle(self, *args: Any, name: str, execute: bool, json: bool, **options: Any) -> None:
+        actor = operator(options)
+        try:
+            tenant = get_tenant(name)
+            preview = preview_removal(tenant)
+            if not execute:
+                self._show_preview(tenant, preview, json)
+                return
+            removal = agree_to_remove(
+                tenant=tenant, reason=options["reason"], basis=options["basis"], actor=actor
+            )
+            if removal.approved_by is None:
+                self._show_request(tenant, removal, json)
+                return
+            case = self._remove(removal, actor, json)
+        except Refused as error:
+            raise CommandError(error.detail) from error
+        self._show_case(tenant, case, json)
+        if case.state == CaseState.MIRRORS_PENDING:
+            raise CommandError(f"Not yet proven: {case.last_error}. Run it again, or let the worker go on.")
+
+    def _remove(self, removal: TenantRemoval, actor: Actor, json: bool) -> ErasureCase:
+        def advance(what: str, done: int, total: int) -> None:
+            if not json and (done == total or done % 100 == 0):
+                self.stdout.write(f"{done} {what}" if not total else f"{done} of {total} {what}")
+
+        return remove_tenant(removal, actor=actor, advance=advance)
+
+    def _show_preview(self, tenant: Tenant, preview: Preview, json: bool) -> None:
+        if json:
+            shown = {
+                "tenant": tenant.name,
+                "executed": False,
+                "counts": preview.counts,
+                "holds": preview.holds,
+            }
+            self.stdout.write(msgspec.json.encode(shown).decode())
+            return
+        for name, count in preview.counts.items():
+            self.stdout.write(f"{count:>12} {name.replace('_', ' ')}")
+        self.stdout.write(f"{preview.holds} legal holds in force: what they cover stays, beyond use.")
+        self.stdout.write(f"To keep a copy first: manage.py export_tenant {tenant.name} DIR")
+        self.stdout.write(
+            "Nothing was changed. --execute asks for it; another person then has to do the same."
+        )
+
+    def _show_request(self, tenant: Tenant, removal: TenantRemoval, json: bool) -> None:
+        if json:
+            shown = {"tenant": tenant.name, "executed": False, "requested_by": removal.requested_by}
+            self.stdout.write(msgspec.json.encode(shown).decode())
+        else:
+            self.stdout.write(
+                f"Asked for by {removal.requested_by}. Another person has to run the same command."
+            )
+
+    def _show_case(self, tenant: Tenant, case: ErasureCase, json: bool) -> None:
+        if json:
+            shown = {"tenant": tenant.name, "executed": True, "case": present_case(case)}
+            self.stdout.write(msgspec.json.encode(shown).decode())
+        else:
+            state = CaseState(case.state).label.lower()
+            self.stdout.write(f"Case {case.id}: {state}, {case.keys_destroyed} keys destroyed.")

@@ -1,0 +1,133 @@
+"""Ending the rows of a case in PostgreSQL, batch by batch under the law, and counting what is left."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from conversations.enums import Reason
+from conversations.models import ContextReceipt, Customer, Memory, Tombstone
+from conversations.ports import Target, registry
+from conversations.services.holdings import messages_of, sessions_of
+from conversations.tenancy import tenant_scope
+from retention.enums import RecordClass, Verdict
+from retention.law import parameters
+from retention.models import ErasureCase
+from retention.services import deferring, locks
+from retention.services.deferrals import describe_deferrals
+from retention.services.deferring import VERDICT, condition_of
+from retention.services.hiding import because
+from retention.services.holdings import archive_of
+from retention.services.settling import Selection, settle_messages
+
+BATCH = 1_000
+
+_DELETE_ARCHIVED = """
+    DELETE FROM retention_archiverecord WHERE tenant_id = %(tenant)s AND id IN (
+        SELECT x.id FROM retention_archiverecord x
+        WHERE x.tenant_id = %(tenant)s AND {condition} AND x.hidden_at IS NOT NULL AND {verdict} = %(destroy)s
+        ORDER BY x.id LIMIT %(limit)s)
+"""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """`Keep`: the messages that the law has left."""
+
+    left: frozenset[UUID]
+
+    def message_ids(self) -> set[UUID]:
+        return set(self.left)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What one pass has done, and why something is left."""
+
+    rows: int
+    deferrals: list[dict[str, Any]]
+
+
+def end_rows(case: ErasureCase, target: Target) -> Ended:
+    """End what the law lets go. In transactions of its own; may be repeated at any time."""
+    ended = _end_messages(case, target) + _end_archive(case, target)
+    with tenant_scope(case.tenant_id):
+        locks.share(case.tenant_id)
+        law = deferring.read_law(case.tenant_id)
+        packed = deferring.count_packed(case)
+        left = deferring.release_packed(case, law)
+        deferrals = describe_deferrals(case, target, law)
+    _erase_holdings(case, target)
+    return Ended(ended + packed - left, deferrals)
+
+
+def count_left(case: ErasureCase, target: Target) -> Mapping[str, int]:
+    """What every holding still has. Runs inside a tenant scope."""
+    return {name: holding.count(case.tenant_id, target) for name, holding in registry.holdings.items()}
+
+
+def remove_bare_rows(case: ErasureCase, target: Target) -> None:
+    """Remove the sessions' rows and the customer's, of which only ids are left. When no mirror needs them any more."""
+    tenant_id = case.tenant_id
+    if target.message_ids:
+        return
+    with tenant_scope(tenant_id), because(Reason.ERASURE):
+        spoken = messages_of(tenant_id, target).values("session_id")
+        bare = sessions_of(tenant_id, target).filter(cleared_at__isnull=False).exclude(id__in=spoken)
+        # What was shown by a request that was under way.
+        ContextReceipt.objects.for_tenant(tenant_id).filter(session_id__in=bare.values("id")).delete()
+        bare.delete()
+        if target.customer_id is not None and not _is_referred_to(tenant_id, target):
+            Customer.objects.for_tenant(tenant_id).filter(id=target.customer_id).delete()
+
+
+def _is_referred_to(tenant_id: UUID, target: Target) -> bool:
+    return any(rows(tenant_id, target).exists() for rows in (sessions_of, messages_of, archive_of))
+
+
+def _end_messages(case: ErasureCase, target: Target) -> int:
+    condition, chosen = condition_of(target, "m")
+    ended, exhausted = 0, False
+    while not exhausted:
+        with tenant_scope(case.tenant_id):
+            law = deferring.read_law(case.tenant_id)
+            settled = settle_messages(
+                tenant_id=case.tenant_id,
+                policy=law.policy,
+                selection=Selection(f"{condition} AND m.hidden_at IS NOT NULL", chosen),
+                reason=Reason.ERASURE,
+                now=law.now,
+                limit=BATCH,
+            )
+        ended, exhausted = ended + len(settled.ids), settled.exhausted
+    return ended
+
+
+def _end_archive(case: ErasureCase, target: Target) -> int:
+    condition, chosen = condition_of(target)
+    statement = _DELETE_ARCHIVED.format(condition=condition, verdict=VERDICT)
+    ended, count = 0, BATCH
+    while count == BATCH:
+        with tenant_scope(case.tenant_id), because(Reason.ERASURE), connection.cursor() as cursor:
+            locks.share(case.tenant_id)
+            law = deferring.read_law(case.tenant_id)
+            values = {**parameters(RecordClass.ARCHIVE, law.policy, law.now), **chosen}
+            values |= {"tenant": case.tenant_id, "limit": BATCH, "destroy": str(Verdict.DESTROY.value)}
+            cursor.execute(statement, values)
+            count = cursor.rowcount
+        ended += count
+    return ended
+
+
+def _erase_holdings(case: ErasureCase, target: Target) -> None:
+    tenant_id = case.tenant_id
+    with tenant_scope(tenant_id), because(Reason.ERASURE):
+        buried = Tombstone.objects.for_tenant(tenant_id).filter(case_id=case.id, kind="memory")
+        memories = Memory.objects.for_tenant(tenant_id).filter(hidden_at__isnull=False)
+        memories.filter(id__in=buried.values("object_id")).delete()
+    for holding in registry.holdings.values():
+        with tenant_scope(tenant_id), because(Reason.ERASURE):
+            left = messages_of(tenant_id, target).values_list("id", flat=True)
+            holding.erase(tenant_id, target, Kept(frozenset(left)))

@@ -1,0 +1,97 @@
+"""Where retention keeps what belongs to a person: the archive, exports, and what an earlier case has deferred."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from conversations.ports import Holding, Keep, Registry, Target
+from conversations.services.holdings import messages_of, sessions_of
+from conversations.services.reading import external_ids
+from retention.enums import ExportKind
+from retention.models import ArchiveRecord, DeferredRecords, ExportJob
+from retention.services import export_files
+from retention.services.archiving import open_record
+
+PAGE = 500
+
+
+def register(registry: Registry) -> None:
+    holdings: list[Holding] = [ArchiveHolding(), ExportHolding(), DeferredHolding()]
+    for holding in holdings:
+        registry.add_holding(holding)
+
+
+class ArchiveHolding:
+    """Messages past their period. They end in the deletion engine, under the law."""
+
+    name = "archive"
+    tables: Sequence[str] = (ArchiveRecord._meta.db_table,)
+    record_class = "archive"
+
+    def count(self, tenant_id: UUID, target: Target) -> int:
+        return archive_of(tenant_id, target).count()
+
+    def export(self, tenant_id: UUID, target: Target) -> Iterator[Mapping[str, Any]]:
+        for row in archive_of(tenant_id, target).order_by("id").iterator(PAGE):
+            customer = external_ids(tenant_id, {row.customer_id}).get(row.customer_id)
+            yield {**open_record(row, customer=customer), "archived_at": row.archived_at}
+
+    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+        return 0
+
+
+class ExportHolding:
+    """Files that somebody exported. They speak of a customer as a whole, hence go with any part of them."""
+
+    name = "exports"
+    tables: Sequence[str] = (ExportJob._meta.db_table,)
+    record_class = "messages"
+
+    def count(self, tenant_id: UUID, target: Target) -> int:
+        return self._rows(tenant_id, target).count()
+
+    def export(self, tenant_id: UUID, target: Target) -> Iterator[Mapping[str, Any]]:
+        yield from ()  # copies of what the other holdings export
+
+    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+        return export_files.remove_exports(self._rows(tenant_id, target))
+
+    def _rows(self, tenant_id: UUID, target: Target) -> QuerySet[ExportJob]:
+        rows = ExportJob.objects.for_tenant(tenant_id)
+        whole = Q(kind=ExportKind.TENANT)
+        if target.customer_id is not None:
+            return rows.filter(Q(customer_id=target.customer_id) | whole)
+        customers = messages_of(tenant_id, target).values("customer_id")
+        owners = sessions_of(tenant_id, target).values("customer_id")
+        return rows.filter(Q(customer_id__in=customers) | Q(customer_id__in=owners) | whole)
+
+
+class DeferredHolding:
+    """What a hold or a legal minimum made an erasure take out of the other holdings. It ends with its case."""
+
+    name = "deferred_records"
+    tables: Sequence[str] = (DeferredRecords._meta.db_table,)
+    record_class = "archive"
+
+    def count(self, tenant_id: UUID, target: Target) -> int:
+        if target.customer_id is None:
+            return 0
+        return DeferredRecords.objects.for_tenant(tenant_id).filter(customer_id=target.customer_id).count()
+
+    def export(self, tenant_id: UUID, target: Target) -> Iterator[Mapping[str, Any]]:
+        yield from ()  # beyond use: only the case opens it
+
+    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+        return 0
+
+
+def archive_of(tenant_id: UUID, target: Target) -> QuerySet[ArchiveRecord]:
+    """The archive records that the target takes with it, hidden ones included."""
+    rows = ArchiveRecord.objects.for_tenant(tenant_id)
+    if target.customer_id is not None:
+        return rows.filter(customer_id=target.customer_id)
+    if target.session_id is not None:
+        return rows.filter(session_id=target.session_id)
+    return rows.filter(id__in=target.message_ids)

@@ -1,0 +1,42 @@
+"""The retention law as the core asks for it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from conversations import ids
+from conversations.ports import Expiry, PurgedIds, Target
+from conversations.principals import Actor
+from retention.services import erasures, holds, partition_drops
+from retention.services.ending_summaries import summaries_over
+from retention.services.policies import expiries, policy_in_force
+
+
+class RetentionLifecycle:
+    """`conversations.ports.Lifecycle`."""
+
+    def expiry(self, tenant_id: UUID) -> Expiry:
+        return expiries.get(tenant_id)
+
+    def held_sessions(self, tenant_id: UUID, session_ids: Sequence[UUID]) -> set[UUID]:
+        return holds.held_sessions(tenant_id, session_ids)
+
+    def held_messages(self, tenant_id: UUID, message_ids: Sequence[UUID]) -> set[UUID]:
+        return holds.held_messages(tenant_id, message_ids)
+
+    def held_memories(self, tenant_id: UUID, memory_ids: Sequence[UUID]) -> set[UUID]:
+        return holds.held_memories(tenant_id, memory_ids)
+
+    def summaries_over(self, tenant_id: UUID, customer_ids: Sequence[UUID]) -> set[UUID]:
+        now = ids.now()
+        return summaries_over(tenant_id, policy_in_force(tenant_id, now), customer_ids, now)
+
+    def purged_ranges(self, range_ids: Sequence[UUID]) -> Mapping[UUID, PurgedIds]:
+        return partition_drops.purged_ranges(range_ids)
+
+    def open_erasure(
+        self, *, tenant_id: UUID, target: Target, actor: Actor, reason: str, basis: str
+    ) -> Mapping[str, Any]:
+        return erasures.delete_through_api(
+            tenant_id=tenant_id, target=target, actor=actor, reason=reason, basis=basis
+        )

@@ -1,0 +1,30 @@
+"""One advisory lock per tenant between what destroys and what forbids to destroy.
+
+Purges and erasures take it shared, batch by batch; placing a hold or changing the policy takes it exclusively.
+PostgreSQL serves those who wait in order, so a hold waits for the batches at work and for no later one.
+"""
+
+from hashlib import blake2b
+from uuid import UUID
+
+from django.db import DEFAULT_DB_ALIAS, connections
+
+PATIENCE = "15s"  # a batch takes a fraction of a second
+
+
+def share(tenant_id: UUID, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Until the transaction ends no hold is placed and no policy changed; several may share."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [_number(tenant_id)])
+
+
+def exclude_purges(tenant_id: UUID) -> None:
+    """Until the transaction ends nothing of the tenant is archived or destroyed."""
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_number(tenant_id)])
+
+
+def _number(tenant_id: UUID) -> int:
+    digest = blake2b(tenant_id.bytes, digest_size=8, person=b"retention").digest()
+    return int.from_bytes(digest, signed=True)

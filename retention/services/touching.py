@@ -1,0 +1,78 @@
+"""What an erasure would touch, counted before anybody decides."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from uuid import UUID
+
+from conversations import ids
+from conversations.exceptions import Erased, NotFound
+from conversations.models import Customer, Session
+from conversations.ports import Target, registry
+from retention.endings import NamedHold
+from retention.services.erasures import Request
+from retention.services.policies import policy_in_force
+from retention.services.transcripts import named_holds
+
+
+@dataclass(frozen=True)
+class Touched:
+    """Records by holding, and what may defer some of them."""
+
+    counts: Mapping[str, int]
+    holds: Sequence[NamedHold]
+    legal_basis: str  # of a legal minimum, empty without one
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def fingerprint(self) -> str:
+        """Another one when anything of it is different."""
+        seen = repr((sorted(self.counts.items()), [named.matter for named in self.holds], self.legal_basis))
+        return blake2b(seen.encode(), digest_size=12).hexdigest()
+
+
+def touched(tenant_id: UUID, target: Target) -> Touched:
+    """Runs inside a tenant scope. NotFound or Erased when there is nobody, and nothing, to erase."""
+    customer_id = _customer_of(tenant_id, target)
+    policy = policy_in_force(tenant_id, ids.now())
+    counts = {name: holding.count(tenant_id, target) for name, holding in registry.holdings.items()}
+    return Touched(
+        counts={name: count for name, count in counts.items() if count},
+        holds=[
+            named
+            for named in named_holds(tenant_id)
+            if named.hold.customer_id in (None, customer_id)
+            and (target.session_id is None or named.hold.session_id in (None, target.session_id))
+        ],
+        legal_basis=policy.legal_basis if policy.legal_minimum else "",
+    )
+
+
+def request_for(tenant_id: UUID, target: Target) -> Request:
+    """The target as the eraser asks for it: customers by their own ids."""
+    if target.customer_id is None:
+        return Request(session_id=target.session_id)
+    return Request(customer_id=_external_id(tenant_id, target.customer_id))
+
+
+def _customer_of(tenant_id: UUID, target: Target) -> UUID | None:
+    if target.customer_id is not None:
+        _external_id(tenant_id, target.customer_id)
+        return target.customer_id
+    sessions = Session.objects.for_tenant(tenant_id)
+    session = sessions.filter(id=target.session_id).first() if target.session_id is not None else None
+    if session is None:
+        raise NotFound
+    return session.customer_id
+
+
+def _external_id(tenant_id: UUID, customer_id: UUID) -> str:
+    customer = Customer.objects.for_tenant(tenant_id).filter(id=customer_id).first()
+    if customer is None:
+        raise NotFound
+    if customer.external_id is None:
+        raise Erased("This customer was erased.")
+    return customer.external_id
