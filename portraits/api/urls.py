@@ -1,0 +1,14 @@
+"""The portraits' routes below `/api/v1/`."""
+
+from django.urls import path
+
+from conversations.api import customer_paths  # noqa: F401  (makes the converter `customer`)
+from portraits.api import portraits, preferences, summaries
+
+urlpatterns = [
+    path("customers/<customer:customer_id>/portrait", portraits.OnePortrait.as_view()),
+    path("customers/<customer:customer_id>/portrait/history", portraits.PortraitHistory.as_view()),
+    path("customers/<customer:customer_id>/preferences", preferences.Preferences.as_view()),
+    path("customers/<customer:customer_id>/preferences/<path:key>", preferences.OnePreference.as_view()),
+    path("customers/<customer:customer_id>/summary", summaries.OneSummary.as_view()),
+]

@@ -1,0 +1,18 @@
+from django.apps import AppConfig
+
+
+class PortraitsConfig(AppConfig):
+    name = "portraits"
+    verbose_name = "Portraits"
+
+    def ready(self) -> None:
+        # Models can be imported only now.
+        from conversations.ports import registry  # noqa: PLC0415
+        from portraits.checks import register_checks  # noqa: PLC0415
+        from portraits.services import holdings  # noqa: PLC0415
+        from portraits.services.context_parts import PortraitPart, PreferencesPart  # noqa: PLC0415
+
+        register_checks()
+        registry.add_part(PortraitPart())
+        registry.add_part(PreferencesPart())
+        holdings.register(registry)
