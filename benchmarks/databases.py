@@ -1,0 +1,39 @@
+"""A PostgreSQL of a benchmark's own, with durable commits, for as long as it runs."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from config.embedded.postgres import PostgresServer, server_account
+
+
+@contextmanager
+def running_postgres(home: Path) -> Iterator[str]:
+    """Its URL; it lives below `home` and is stopped at the end."""
+    home.chmod(0o711)  # it may run as another user
+    server = PostgresServer(home=home / "postgresql", account=server_account())
+    server.prepare()
+    account = server.account
+    with (home / "postgresql.log").open("wb") as log:
+        process = subprocess.Popen(
+            server.command(),
+            stdout=log,
+            stderr=log,
+            cwd=server.home,
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while not server.is_ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((home / "postgresql.log").read_text())
+            time.sleep(0.1)
+        server.ensure_database()
+        yield server.url
+    finally:
+        process.send_signal(server.stop_signal)
+        process.wait(60)

@@ -1,0 +1,89 @@
+"""A whole `manage.py up` in a folder of its own, for the length of a benchmark."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from config.embedded.environment import read
+from config.embedded.process import free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Installation:
+    folder: Path
+    url: str
+    key: str
+    inherited: Mapping[str, str]
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What its own processes see."""
+        return {**self.inherited, **read(self.folder / "environment")}
+
+    def manage(self, *arguments: str) -> str:
+        """The standard output of one of its commands."""
+        command = [sys.executable, "manage.py", *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, env=self.environment, check=True, capture_output=True, text=True
+        ).stdout
+
+    def json(self, *arguments: str) -> Any:
+        """What one of its commands prints with `--json`, whatever its exit status."""
+        command = [sys.executable, "manage.py", *arguments, "--json"]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True)
+        if not done.stdout.strip():
+            raise RuntimeError(f"{' '.join(arguments)} ended with {done.returncode}:\n{done.stderr[-3000:]}")
+        return json.loads(done.stdout)
+
+    def processes(self) -> dict[str, int]:
+        """Each server's pid."""
+        return json.loads((self.folder / "processes.json").read_text())
+
+
+@contextmanager
+def installation(without: Collection[str] = (), **environment: str) -> Iterator[Installation]:
+    """Started and ready; stopped and removed afterwards.
+
+    `environment` overrides what `up` would set; it does not see our own variables named in `without`.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name not in without}
+    with tempfile.TemporaryDirectory(prefix="remembrancer-bench-") as folder:
+        port = free_port()
+        command = [sys.executable, "manage.py", "up", "--data", folder, "--port", str(port)]
+        log = Path(folder, "up.log")
+        with log.open("wb") as output:
+            up = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**inherited, "THROTTLE_RATE": "1000000/s", **environment},
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait(url, up, log)
+            credentials = json.loads(Path(folder, "credentials.json").read_text())
+            yield Installation(Path(folder), url, credentials["api_key"], inherited)
+        finally:
+            up.terminate()
+            up.wait(60)
+
+
+def _wait(url: str, up: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while b"is ready" not in log.read_bytes():
+        if up.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"`up` did not start:\n{log.read_text()}")
+        time.sleep(0.2)
+    urllib.request.urlopen(f"{url}/readyz", timeout=5)
