@@ -1,0 +1,53 @@
+"""`doctor` finds what is wrong, and says what to do."""
+
+from conversations import ids
+from conversations.inputs import MessageIn
+from conversations.models import MirrorEvent
+from conversations.services.appends import append_messages
+from conversations.services.diagnosis import Level, diagnose
+from conversations.services.partitions import default_rows, ensure_partitions
+from tests.builders import make_session, make_tenant, say
+
+
+def troubles(subject):
+    return [f for f in diagnose() if f.subject == subject and f.level is not Level.OK]
+
+
+def test_a_fresh_installation_has_no_trouble_with_its_database(database):
+    for subject in ("postgresql", "clock", "partitions", "mirror", "master keys", "signing key"):
+        assert troubles(subject) == []
+
+
+def test_rows_in_the_default_partition_are_found_and_moved(database):
+    tenant = make_tenant()
+    long_ago = ids.now().replace(year=2020)
+    append_messages(
+        tenant_id=tenant.id,
+        session_id=make_session(tenant).id,
+        given=[MessageIn(role="user", content="old", created_at=long_ago)],
+    )
+    (found,) = troubles("conversations_message")
+
+    ensure_partitions()
+
+    assert "ensure_partitions" in found.advice
+    assert troubles("conversations_message") == []
+    assert default_rows()["conversations_message"] == 0
+
+
+def test_a_mirror_that_lags_is_found(database):
+    tenant = make_tenant()
+    say(tenant, make_session(tenant), "hello")
+    MirrorEvent.objects.using("ops").update(created_at=ids.now().replace(year=2025))
+
+    (found,) = troubles("mirror")
+
+    assert "drain_mirror" in found.advice
+
+
+def test_a_broker_that_is_away_is_found(database, settings):
+    settings.BROKER_URL = "redis://127.0.0.1:1/0"
+
+    (found,) = troubles("broker")
+
+    assert found.level is Level.ERROR

@@ -1,0 +1,79 @@
+"""Start-up checks find what they say they find."""
+
+import pytest
+from django.db import connections
+
+from conversations import checks
+from conversations.ports import registry
+
+
+def numbers(found):
+    return [message.id for message in found]
+
+
+def test_nothing_is_wrong_with_the_tests_own_settings(database):
+    assert checks.check_keys(None) == []
+    assert checks.check_ports(None) == []
+    assert checks.check_database_roles(None, databases=["default", "ops"]) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "number"),
+    [
+        ("MASTER_KEYS", "m1:short", "remembrancer.E001"),
+        ("SIGNING_KEY", "abc", "remembrancer.E002"),
+        ("SECRET_KEY", "hunter2", "remembrancer.E003"),
+    ],
+)
+def test_a_bad_key_is_refused(settings, setting, value, number):
+    setattr(settings, setting, value)
+
+    assert numbers(checks.check_keys(None)) == [number]
+
+
+def test_any_host_is_refused(settings):
+    settings.ALLOWED_HOSTS = ["*"]
+
+    assert "remembrancer.E004" in numbers(checks.check_exposure(None))
+
+
+def test_a_missing_retention_law_is_refused():
+    law, registry.lifecycle = registry.lifecycle, None
+    try:
+        assert numbers(checks.check_ports(None)) == ["remembrancer.E005"]
+    finally:
+        registry.lifecycle = law
+
+
+def test_a_request_role_that_owns_the_tables_is_refused(database):
+    options = connections["default"].settings_dict["OPTIONS"]
+    role = options["assume_role"]
+    connections["default"].close()
+    options["assume_role"] = role.replace("_app", "_owner")
+    try:
+        assert numbers(checks.check_database_roles(None, databases=["default"])) == ["remembrancer.E008"]
+    finally:
+        connections["default"].close()
+        options["assume_role"] = role
+
+
+def test_a_superuser_is_refused(database):
+    options = connections["default"].settings_dict["OPTIONS"]
+    role = options.pop("assume_role")
+    connections["default"].close()
+    try:
+        assert "remembrancer.E006" in numbers(checks.check_database_roles(None, databases=["default"]))
+    finally:
+        connections["default"].close()
+        options["assume_role"] = role
+
+
+def test_an_unreachable_database_is_no_finding(database):
+    name = connections["default"].settings_dict["NAME"]
+    connections["default"].close()
+    connections["default"].settings_dict["NAME"] = "nowhere"
+    try:
+        assert checks.check_database_roles(None, databases=["default"]) == []
+    finally:
+        connections["default"].close()
+        connections["default"].settings_dict["NAME"] = name

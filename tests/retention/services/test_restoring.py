@@ -1,0 +1,704 @@
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+from base64 import b64encode
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import zstandard
+from django.conf import settings as django_settings
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, connections
+
+from conversations import ids, keyring
+from conversations.backends import configured
+from conversations.backup_files import open_backup
+from conversations.enums import GateState, Scope
+from conversations.exceptions import Conflict, Erased, Invalid, KeyDestroyed
+from conversations.installation import signing_key
+from conversations.models import ApiKey, AuditEvent, Customer, DataKey, Message, Session, Tenant
+from conversations.ports import Target
+from conversations.principals import SYSTEM
+from conversations.services import api_keys, backups, gate
+from conversations.services.backups import back_up, keys_file
+from conversations.services.customers import get_customer
+from conversations.services.gate import read_gate
+from conversations.services.readiness import StoreStatus, read_readiness
+from conversations.services.reading import read_messages
+from conversations.tenancy import tenant_scope
+from retention.services import erasures, restoring
+from retention.services.audit_verifying import verify_audit
+from retention.services.erasures_execution import carry_out
+from retention.services.restoring import restore, resume
+from retention.services.sealing import seal_audit
+from tests.conftest import use_database
+from tests.retention.factories import ago, make_session, make_tenant, say
+from tests.retention.services.sealed_world import make_world, opened
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture(autouse=True)
+def folders(settings, tmp_path, monkeypatch):
+    settings.AUDIT_WITNESS = tmp_path / "witness"
+    settings.ERASURE_LEDGER = tmp_path / "erasures.jsonl"
+    settings.REDIS_URL = settings.MILVUS_URI = settings.ELASTICSEARCH_URL = ""
+    monkeypatch.setattr(gate, "BELIEVED", gate.BELIEVED * 0)  # nobody else is served here
+    configured.forget_stores()
+    yield
+    configured.forget_stores()
+    keyring.master_keys.cache_clear()
+    keyring.forget()
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    return tmp_path / "nightly.rmb"
+
+
+@pytest.fixture
+def empty_database(template_database):
+    """A function that moves everything to a fresh, migrated database; what was in use stays as it is."""
+    made = []
+
+    def move() -> str:
+        from tests.conftest import _administer
+
+        name = f"test_{os.urandom(6).hex()}"
+        connections.close_all()
+        _administer(f"CREATE DATABASE {name} TEMPLATE {template_database} STRATEGY file_copy")
+        made.append(name)
+        use_database(name)
+        keyring.forget()
+        return name
+
+    yield move
+    from tests.conftest import _administer
+
+    connections.close_all()
+    for name in made:
+        _administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def back(file: Path):
+    return back_up(file, actor=SYSTEM, advance=_quiet)
+
+
+def bring_back(file: Path, keys: Path | None = None, **options):
+    return restore(file, keys or keys_file(file), actor=SYSTEM, advance=_quiet, **options)
+
+
+def dump() -> dict[str, list[str]]:
+    """Every row of every table that a backup is to bring back, as text."""
+    found = {}
+    with connections["owner"].cursor() as cursor:
+        for table in backups.list_tables():
+            if table.name in backups.LEFT_OUT or table.name == backups.OUTBOX:
+                continue
+            columns = ", ".join(f't."{c}"::text' for c in table.columns if (table.name, c) != EPOCH)
+            cursor.execute(f'SELECT ROW({columns})::text FROM "{table.name}" t')
+            found[table.name] = sorted(text for (text,) in cursor.fetchall())
+    return found
+
+
+EPOCH = ("conversations_session", "epoch")
+
+
+# -- there and back ------------------------------------------------------------------------------------------------
+
+
+def test_everything_comes_back_as_it_was(file, empty_database):
+    world, other = make_world(), make_world("other")
+    seal_audit()
+    before, said = dump(), opened(world.tenant)
+    back(file)
+
+    empty_database()
+    done = bring_back(file)
+
+    after = dump()
+    events, leaves = "conversations_auditevent", "conversations_auditleaf"
+    assert {t for t in before if before[t] != after[t]} == {events}
+    assert set(before[events]) < set(after[events])
+    assert len(after[leaves]) == len(before[leaves])
+    assert opened(world.tenant) == said
+    assert done.rows == sum(map(len, before.values())) + _pending(file)
+    assert other.tenant.id in {t.id for t in Tenant.objects.using("ops")}
+
+
+def test_restored_database_goes_on(file, empty_database):
+    world = make_world()
+    back(file)
+    empty_database()
+    bring_back(file)
+
+    session = make_session(world.tenant, made_at=ago(1))
+    [said] = say(world.tenant, session, [ids.now()])
+
+    with tenant_scope(world.tenant.id):
+        assert read_messages(world.tenant.id, [said])
+        assert Message.objects.get(id=said).row_version > max(
+            Message.objects.exclude(id=said).values_list("row_version", flat=True)
+        )
+
+
+def test_triggers_and_row_level_security_are_on_again(file, empty_database):
+    make_world()
+    back(file)
+    empty_database()
+    before = _guards()
+
+    bring_back(file)
+
+    assert _guards() == before
+
+
+def test_rows_of_old_weeks_have_partitions_again(file, empty_database):
+    world = make_world()
+    session = make_session(world.tenant, made_at=ago(80))
+    say(world.tenant, session, [ago(70), ago(40)])
+    back(file)
+    empty_database()
+
+    bring_back(file)
+
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM conversations_message_default")
+        assert cursor.fetchone() == (0,)
+
+
+def test_restored_trail_verifies_and_goes_on_beside_its_witness(file, empty_database):
+    tenant = make_tenant()
+    seal_audit()
+    back(file)
+    api_keys.create_key(tenant=tenant, scopes=["read"])
+    seal_audit()
+    assert verify_audit().witnessed == 2
+
+    bring_back(file, replace=True)
+    seal_audit()
+
+    found = verify_audit()
+    assert found.findings == ()
+    restored = AuditEvent.objects.using("ops").filter(tenant=tenant, action="backup.restored")
+    assert restored.count() == 1
+
+
+def test_tail_that_went_with_a_foreign_restore_is_told_by_the_witness(file):
+    """The counterpart: without the signed note of a restore, the same state is a cut tail."""
+    tenant = make_tenant()
+    seal_audit()
+    witnessed = _witness_lines(tenant)
+    back(file)
+    api_keys.create_key(tenant=tenant, scopes=["read"])
+    seal_audit()
+    full = _witness_lines(tenant)
+
+    bring_back(file, replace=True)
+    restoring.witness_of(tenant.id).file.write_text("\n".join(full) + "\n")
+
+    assert len(full) > len(witnessed)
+    assert {f.kind for f in verify_audit().findings} == {"witness"}
+
+
+def test_backup_is_one_moment_while_others_write(file):
+    """Whatever is written during the backup is in it whole or not at all: counters and messages agree."""
+    tenant = make_tenant()
+    session = make_session(tenant, made_at=ago(1))
+    program = (
+        "import django; django.setup()\n"
+        "from uuid import UUID\n"
+        "from conversations.inputs import MessageIn\n"
+        "from conversations.services.appends import append_messages\n"
+        "while True:\n"
+        f"    append_messages(tenant_id=UUID('{tenant.id}'), session_id=UUID('{session.id}'),\n"
+        "        given=[MessageIn(role='user', content='hello')])\n"
+        "    print('stored', flush=True)\n"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", program], env=_environ(), stdout=subprocess.PIPE)
+    assert writer.stdout.readline() == b"stored\n"
+    try:
+        for number in range(5):
+            back(file.with_name(f"b{number}"))
+    finally:
+        writer.kill()
+        writer.wait()
+
+    for number in range(5):
+        bring_back(file.with_name(f"b{number}"), replace=True)
+        with tenant_scope(tenant.id):
+            assert Session.objects.get().message_count == Message.objects.count() > 0
+
+
+# -- keys and secrets ----------------------------------------------------------------------------------------------
+
+
+def test_data_keys_are_in_the_keys_file_only(file):
+    make_world()
+    wrapped = [bytes(row.wrapped) for row in DataKey.objects.using("ops").all()]
+
+    back(file)
+
+    data, keys = _plain(file), _plain(keys_file(file))
+    assert [w.hex() for w in wrapped if w.hex().encode() in data] == []
+    assert all(w.hex().encode() in keys for w in wrapped)
+
+
+def test_master_and_signing_keys_are_in_neither_file(file, settings):
+    make_world()
+    back(file)
+
+    both = _plain(file) + _plain(keys_file(file)) + file.read_bytes() + keys_file(file).read_bytes()
+
+    master = keyring.master_keys().current.secret
+    for secret in (master, b64encode(master), master.hex().encode(), settings.SIGNING_KEY.encode()):
+        assert secret not in both
+
+
+def test_content_is_sealed_in_the_files(file):
+    make_world()
+    back(file)
+
+    assert b"likes tea" not in _sealed_columns_of(file)
+
+
+def test_files_are_private(file):
+    make_tenant()
+    back(file)
+
+    assert [path.stat().st_mode & 0o777 for path in (file, keys_file(file))] == [0o600, 0o600]
+
+
+def test_restore_without_the_master_key_is_refused(file, settings, empty_database):
+    make_world()
+    back(file)
+    empty_database()
+    settings.MASTER_KEYS = "tests:" + b64encode(b"x" * 32).decode()
+    keyring.master_keys.cache_clear()
+
+    with pytest.raises(Invalid, match="MASTER_KEYS lacks tests"):
+        bring_back(file)
+
+    assert Tenant.objects.using("ops").count() == 0
+
+
+def test_restore_with_another_signing_key_is_refused(file, settings, empty_database):
+    make_world()
+    back(file)
+    empty_database()
+    settings.SIGNING_KEY = b64encode(b"x" * 32).decode()
+
+    with pytest.raises(Invalid, match="was signed with the key SHA256:"):
+        bring_back(file)
+
+    assert Tenant.objects.using("ops").count() == 0
+
+
+# -- nobody erased comes back --------------------------------------------------------------------------------------
+
+
+def test_customer_erased_after_the_backup_does_not_come_back(file, empty_database):
+    world = make_world()
+    back(file)
+    erased = _erase(world, "c1")
+
+    empty_database()
+    done = bring_back(file)
+
+    assert done.replayed.opened == 1
+    _assert_gone(world, erased)
+
+
+def test_customer_erased_after_the_backup_has_no_key_in_a_newer_keys_file(file, empty_database, settings):
+    """Even if the ledger is lost: the newest keys are used, and the erased person's is not among them."""
+    world = make_world()
+    back(file)
+    erased = _erase(world, "c1")
+    newer = file.with_name("newer")
+    back(newer)
+    settings.ERASURE_LEDGER.unlink()
+
+    empty_database()
+    bring_back(file, keys_file(newer), without_ledger=True)
+
+    [key] = DataKey.objects.using("ops").filter(customer_id=erased, owner="customer")
+    assert key.wrapped is None
+    with tenant_scope(world.tenant.id), pytest.raises(KeyDestroyed):
+        read_messages(world.tenant.id, world.message_ids[:1])
+
+
+def test_customer_erased_before_the_backup_stays_gone(file, empty_database):
+    world = make_world()
+    erased = _erase(world, "c1")
+    back(file)
+
+    empty_database()
+    done = bring_back(file)
+
+    assert done.replayed.opened == 0
+    _assert_gone(world, erased)
+
+
+def test_restore_without_the_ledger_is_refused(file, empty_database, settings):
+    world = make_world()
+    _erase(world, "c1")
+    back(file)
+    settings.ERASURE_LEDGER.write_bytes(b"")
+    empty_database()
+
+    with pytest.raises(Invalid, match="erasure ledger"):
+        bring_back(file)
+
+    assert Tenant.objects.using("ops").count() == 0
+
+
+def test_nobody_is_served_before_the_ledger_is_replayed(file, empty_database, monkeypatch):
+    world = make_world()
+    key = api_keys.create_key(tenant=world.tenant, scopes=[Scope.READ]).key
+    back(file)
+    erased = _erase(world, "c1")
+    seen = []
+
+    def look_in_between():
+        api_keys._checked.clear()
+        with pytest.raises(OperationalError):
+            api_keys.authenticate(key)
+        readiness = read_readiness({})
+        seen.append((readiness.is_ready, readiness.stores["postgresql"].detail))
+        connections["default"].close()
+        return replay()
+
+    replay = restoring.replay_ledger
+    monkeypatch.setattr(restoring, "replay_ledger", look_in_between)
+    bring_back(file, replace=True)
+
+    assert seen == [(False, "a restore is under way")]
+    assert api_keys.authenticate(key).tenant_id == world.tenant.id
+    assert read_readiness({}).stores["postgresql"].status is StoreStatus.OK
+    _assert_gone(world, erased)
+
+
+def test_key_that_was_believed_is_not_believed_after_the_gate_has_closed(monkeypatch):
+    tenant = make_tenant()
+    key = api_keys.create_key(tenant=tenant, scopes=[Scope.READ]).key
+    monkeypatch.setattr(gate, "BELIEVED", gate.timedelta(seconds=1))
+    monkeypatch.setattr(api_keys, "LIFETIME", 0.9)
+    assert api_keys.authenticate(key)
+
+    gate.close_gate()
+
+    with pytest.raises(OperationalError):
+        api_keys.authenticate(key)
+
+
+# -- interruptions -------------------------------------------------------------------------------------------------
+
+
+def test_interrupted_load_changes_nothing(file, monkeypatch):
+    world = make_world()
+    back(file)
+    make_world("later")
+    before = dump()
+    copies = []
+
+    def fail(table, source, advance):
+        copies.append(table)
+        if len(copies) > 5:
+            raise _Killed
+        return copy(table, source, advance)
+
+    copy = backups._copy_in
+    monkeypatch.setattr(backups, "_copy_in", fail)
+    with pytest.raises(_Killed):
+        bring_back(file, replace=True)
+
+    assert dump() == before
+    assert read_gate().state == GateState.LOADING
+    resume(actor=SYSTEM, advance=_quiet)
+    assert read_gate().state == GateState.OPEN
+    assert dump() == before
+    assert opened(world.tenant)
+
+
+def test_interrupted_replay_is_gone_on_with(file, monkeypatch):
+    world = make_world()
+    back(file)
+    erased = _erase(world, "c1")
+    with monkeypatch.context() as patch:
+        patch.setattr(restoring, "replay_ledger", _die)
+        with pytest.raises(_Killed):
+            bring_back(file, replace=True)
+    assert read_gate().state == GateState.REPLAYING
+
+    call_command("restore", "--resume")
+
+    assert read_gate().state == GateState.OPEN
+    _assert_gone(world, erased)
+
+
+def test_killed_backup_leaves_no_file(file):
+    tenant = make_tenant()
+    session = make_session(tenant, made_at=ago(3))
+    say(tenant, session, [ago(1)] * 500)
+    program = (
+        "import django; django.setup()\n"
+        "from django.core.management import call_command\n"
+        "from conversations.backup_files import BackupWriter\n"
+        "add = BackupWriter.add_table\n"
+        "def slow(*a):\n"
+        "    import time; print('go', flush=True); time.sleep(0.1); return add(*a)\n"
+        "BackupWriter.add_table = slow\n"
+        f"call_command('backup', {str(file)!r}, '--json')\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], env=_environ(), stdout=subprocess.PIPE)
+    process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+    assert not file.exists()
+    assert not keys_file(file).exists()
+
+
+# -- bad input -----------------------------------------------------------------------------------------------------
+
+
+def test_database_in_use_is_left_alone_without_replace(file):
+    make_world()
+    back(file)
+    make_world("later")
+    before = dump()
+
+    with pytest.raises(Conflict, match="--replace"):
+        bring_back(file)
+
+    assert dump() == before
+    assert read_gate().state == GateState.OPEN
+
+
+def test_database_of_a_first_start_counts_as_empty(file, empty_database):
+    world = make_world()
+    back(file)
+    empty_database()
+    call_command("bootstrap", "--json", stdout=io.StringIO())
+
+    bring_back(file)
+
+    assert [t.id for t in Tenant.objects.using("ops")] == [world.tenant.id]
+    assert ApiKey.objects.using("ops").count() == 0
+
+
+def test_existing_file_is_never_written_over(file):
+    make_tenant()
+    back(file)
+    before = file.read_bytes()
+
+    with pytest.raises(Conflict, match="is there already"):
+        back(file)
+
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("which", ["file", "keys"])
+def test_file_cut_anywhere_is_refused(file, which):
+    make_world()
+    back(file)
+    path = file if which == "file" else keys_file(file)
+    whole = path.read_bytes()
+
+    end = whole.rfind(b'"signature"')  # of what counts; the container is padded behind it
+    for length in (0, 1, 511, 512, 1024, end // 3, end // 2, end, end + 20):
+        path.write_bytes(whole[:length])
+        with pytest.raises(Invalid):
+            restoring.verify(file, keys_file(file), without_ledger=False)
+
+
+def test_every_flipped_byte_is_refused_or_harmless(file):
+    """Bytes of the container's padding may change; not one of a row or of the manifest may."""
+    make_tenant()
+    back(file)
+    path, whole = keys_file(file), keys_file(file).read_bytes()
+    kept = open_backup(path, "backup_keys", signing_key().public_key)
+    rows = [list(kept.read(table)) for table in kept.manifest.tables]
+
+    accepted = 0
+    for position in range(0, len(whole), 7):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        try:
+            found = open_backup(path, "backup_keys", signing_key().public_key)
+        except Invalid:
+            continue
+        accepted += 1
+        assert found.manifest == kept.manifest
+        assert [list(found.read(table)) for table in found.manifest.tables] == rows
+
+    assert accepted < len(whole) / 7
+
+
+def test_halves_cannot_be_exchanged(file):
+    make_tenant()
+    back(file)
+
+    with pytest.raises(Invalid, match="other half"):
+        restoring.verify(keys_file(file), file, without_ledger=False)
+
+
+def test_older_keys_are_refused(file):
+    make_tenant()
+    back(file)
+    newer = file.with_name("newer")
+    back(newer)
+
+    with pytest.raises(Invalid, match="older"):
+        bring_back(newer, keys_file(file), replace=True)
+
+
+def test_backup_of_another_release_is_refused(file, monkeypatch):
+    make_tenant()
+    back(file)
+    monkeypatch.setattr(backups, "applied_migrations", lambda: ["conversations.0001_initial"])
+
+    with pytest.raises(Invalid, match="another release"):
+        bring_back(file, replace=True)
+
+
+def test_something_else_than_a_backup_is_refused(file, tmp_path):
+    make_tenant()
+    text = tmp_path / "text"
+    text.write_text("hello")
+
+    for path in (text, tmp_path / "nowhere", tmp_path):
+        with pytest.raises(Invalid):
+            bring_back(path, keys_file(file))
+
+
+# -- commands ------------------------------------------------------------------------------------------------------
+
+
+def test_commands_there_and_back(file, capsys):
+    world = make_world()
+    call_command("backup", str(file), "--json")
+    made = json.loads(capsys.readouterr().out)
+
+    call_command("restore", str(file), "--keys", str(keys_file(file)), "--replace", "--json")
+
+    done = json.loads(capsys.readouterr().out)
+    assert made["masters"] == keyring.master_keys().fingerprints()
+    assert made["signer"] == signing_key().public_key.fingerprint
+    assert (done["backup"], done["rows"]) == (made["backup"], made["rows"])
+    with tenant_scope(world.tenant.id):
+        assert Message.objects.count() == 4
+
+
+def test_command_says_what_a_restore_will_need(file, capsys):
+    make_tenant()
+
+    call_command("backup", str(file))
+
+    told = capsys.readouterr().out
+    assert keyring.master_keys().current.fingerprint in told
+    assert signing_key().public_key.fingerprint in told
+
+
+def test_command_without_its_files_is_wrong_usage():
+    with pytest.raises(CommandError) as refused:
+        call_command("restore")
+
+    assert refused.value.returncode == 2
+
+
+def test_command_that_is_refused_says_why(file):
+    with pytest.raises(CommandError, match="is not there"):
+        call_command("restore", str(file), "--keys", str(file))
+
+
+# -- hands ---------------------------------------------------------------------------------------------------------
+
+
+class _Killed(Exception):
+    pass
+
+
+def _die(*args):
+    raise _Killed
+
+
+def _quiet(what, done, total):
+    assert done <= max(done, total)
+
+
+def _erase(world, external_id) -> UUID:
+    with tenant_scope(world.tenant.id):
+        customer = get_customer(world.tenant.id, external_id)
+        case = erasures.open_case(
+            tenant_id=world.tenant.id,
+            target=Target(customer_id=customer.id),
+            reason="asked",
+            basis="GDPR 17",
+            actor=SYSTEM,
+            word="erased",
+        )
+    carry_out(case, timeout=20)
+    return customer.id
+
+
+def _assert_gone(world, customer_id) -> None:
+    keyring.forget()
+    with tenant_scope(world.tenant.id):
+        with pytest.raises(Erased):
+            get_customer(world.tenant.id, "c1")
+        assert not Message.objects.live().filter(customer_id=customer_id).exists()
+        assert not Customer.objects.filter(external_id="c1").exists()
+        assert not DataKey.objects.filter(customer_id=customer_id, wrapped__isnull=False).exists()
+
+
+def _guards():
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT tgrelid::regclass::text, tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal"
+            " UNION ALL SELECT oid::regclass::text, 'rls', (relrowsecurity AND relforcerowsecurity)::text::\"char\""
+            " FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace ORDER BY 1, 2"
+        )
+        return [row for row in cursor.fetchall() if not row[0].split("_")[-1].isdigit()]
+
+
+def _pending(file: Path) -> int:
+    manifest = open_backup(file, "backup", signing_key().public_key).manifest
+    return sum(table.rows for table in manifest.tables if table.name == backups.OUTBOX)
+
+
+def _plain(file: Path) -> bytes:
+    """Everything in a file of a backup, unpacked."""
+    with tarfile.open(file) as tar:
+        parts = [tar.extractfile(member).read() for member in tar.getmembers()]
+    unpack = zstandard.ZstdDecompressor().decompress
+    return b"".join(unpack(part) if part[:4] == b"\x28\xb5\x2f\xfd" else part for part in parts)
+
+
+def _sealed_columns_of(file: Path) -> bytes:
+    backup = open_backup(file, "backup", signing_key().public_key)
+    memory = next(t for t in backup.manifest.tables if t.name == "conversations_memory")
+    place = memory.columns.index("sealed")
+    rows = b"".join(backup.read(memory)).splitlines()
+    return b"".join(bytes.fromhex(row.split(b"\t")[place][3:].decode()) for row in rows)
+
+
+def _witness_lines(tenant) -> list[str]:
+    return restoring.witness_of(tenant.id).file.read_text().splitlines()
+
+
+def _environ() -> dict[str, str]:
+    database = connections["default"].settings_dict["NAME"]
+    return {
+        **os.environ,
+        "DATABASE_URL": os.environ["DATABASE_URL"].replace("/remembrancer?", f"/{database}?"),
+        "DATABASE_ROLE_PREFIX": django_settings.DATABASE_ROLE_PREFIX,
+        "REDIS_URL": "",
+        "MILVUS_URI": "",
+        "PATIENCE": "0",
+        "ERASURE_LEDGER": str(django_settings.ERASURE_LEDGER),
+    }
