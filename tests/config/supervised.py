@@ -45,6 +45,7 @@ def say(text: str) -> None:
 
 def main(folder: Path, names: list[str]) -> int:
     """Serve until stopped; every word and every change of processes goes to standard output."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it, as nohup does
     logs = folder / "logs"
     logs.mkdir()
     supervisor = Supervisor(
