@@ -83,7 +83,7 @@ def _parse(line: bytes, key: PublicKey, number: int) -> Entry | None:
         if not key.has_signed(canonical(fields), signature):
             raise LedgerBroken(f"Line {number} of the ledger was not signed by this installation.")
         return msgspec.convert(fields, Entry)
-    except (NotCanonical, KeyError, AttributeError, TypeError, msgspec.ValidationError) as error:
+    except (NotCanonical, KeyError, AttributeError, TypeError, ValueError) as error:
         raise LedgerBroken(f"Line {number} of the ledger cannot be read.") from error
 
 

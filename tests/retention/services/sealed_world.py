@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import connections
 from msgspec import structs
 
-from conversations import crypto, keyring
+from conversations import crypto, ids, keyring
 from conversations.enums import KeyOwner
 from conversations.memory_inputs import MemoryIn
 from conversations.models import Tenant
@@ -56,12 +56,12 @@ def make_world(name: str = "acme", messages: int = 3) -> World:
             answer=StoredAnswer(201, b"{}"),
             shown=Shown(KeyOwner.CUSTOMER, customer.id),
         )
-        _pack_deferred(tenant.id, customer.id)
+        _pack_deferred(tenant.id, ids.new_id())
     return World(tenant, tuple(said))
 
 
 def _pack_deferred(tenant_id: UUID, customer_id: UUID) -> None:
-    """A package of what an erasure had to defer, as `retention.services.deferring` makes it."""
+    """A package of what an erasure of somebody else had to defer, as `retention.services.deferring` makes it."""
     from retention.models import DeferredRecords, ErasureCase
 
     case = ErasureCase.objects.create(
