@@ -147,7 +147,7 @@ class _Running:
         if self.process.poll() is None:
             self.process.send_signal(self.stop_signal)
         try:
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -44,7 +44,7 @@ class Started:
             self.process = spawn(
                 self.server.command(), log=log, account=self.server.account, cwd=self.server.home
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not self.server.is_ready():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline
@@ -54,7 +54,7 @@ class Started:
 
     def __exit__(self, *exception):
         self.process.send_signal(self.server.stop_signal)
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=60)
 
 
 def test_committed_rows_survive_a_killed_server(folder):

@@ -52,7 +52,7 @@ def start(tmp_path):
     yield begin
     for parent in parents:
         parent.process.terminate()
-        parent.process.wait(timeout=20)
+        parent.process.wait(timeout=60)
         parent.process.stdout.close()
 
 
@@ -96,7 +96,7 @@ def test_stop_signal_ends_everything_in_reverse_order(start, number):
     os.kill(parent.pid, number)
     parent.listen("stopped")
 
-    assert parent.process.wait(timeout=5) == 0
+    assert parent.process.wait(timeout=30) == 0
     assert [json.loads(line) for line in parent.heard if line.startswith("{")][-2:] == [
         {"plain-1": first},
         {},
@@ -141,7 +141,7 @@ def test_deaf_server_is_killed_after_its_patience(start):
     os.kill(parent.pid, signal.SIGTERM)
     parent.listen("stopped")
 
-    assert parent.process.wait(timeout=5) == 0
+    assert parent.process.wait(timeout=30) == 0
     wait_until_gone(below, seconds=0)
 
 
@@ -151,7 +151,7 @@ def test_server_that_does_not_start_is_shown_with_its_last_words(start):
     line = parent.listen("brief did not start")
     rest = parent.process.stdout.read()
 
-    assert parent.process.wait(timeout=5) == 1
+    assert parent.process.wait(timeout=30) == 1
     assert "words at the end" in line + rest
     wait_until_gone(parent.servers().values(), seconds=0)
 

