@@ -30,7 +30,8 @@ class Operation:
 
     `answers` maps statuses to the type that is shown (None: no body), `problems` names statuses of errors beyond
     those that every route has. `idempotent`: an `Idempotency-Key` is honoured; the handler then runs in one
-    transaction with its key, so it must not call other stores.
+    transaction with its key, so it must not call other stores. `conditional`: `If-Match` is, `resumable`:
+    `Last-Event-ID`.
     """
 
     scope: Scope
@@ -41,6 +42,7 @@ class Operation:
     problems: frozenset[HTTPStatus] = frozenset()
     idempotent: bool = False
     conditional: bool = False
+    resumable: bool = False
     media_types: tuple[str, ...] = (JSON,)
 
     def arguments(self, request: HttpRequest) -> dict[str, Any]:

@@ -146,6 +146,8 @@ def _headers(declared: Operation) -> Iterable[JSONSchema]:
         yield {"in": "header", "name": "Idempotency-Key", "required": False, "schema": key}
     if declared.conditional:
         yield {"in": "header", "name": "If-Match", "required": False, "schema": {"type": "string"}}
+    if declared.resumable:
+        yield {"in": "header", "name": "Last-Event-ID", "required": False, "schema": {"type": "string"}}
 
 
 def _operation_id(path: str, method: str) -> str:

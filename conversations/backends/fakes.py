@@ -309,6 +309,10 @@ class FakeWindow:
         self._answer()
         self.lists.pop(key, None)
 
+    def wake(self, key: WindowKey) -> None:
+        """Nobody listens here."""
+        self._answer()
+
     def present(self, keys: Sequence[WindowKey]) -> set[WindowKey]:
         """Those that have one."""
         self._answer()

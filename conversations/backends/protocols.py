@@ -180,6 +180,10 @@ class WindowStore(Protocol):
         """Drop the window."""
         ...
 
+    def wake(self, key: WindowKey) -> None:
+        """Wake who listens to the session; a push and a forgetting do so, too."""
+        ...
+
     def present(self, keys: Sequence[WindowKey]) -> set[WindowKey]:
         """Those of the sessions that have a window."""
         ...

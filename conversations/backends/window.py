@@ -114,8 +114,8 @@ class RedisWindow:
         )
 
     def push(self, key: WindowKey, epoch: int, entries: Sequence[WindowEntry]) -> None:
-        """Add messages just committed, positions without a gap."""
-        self._write(key, pushed(key, epoch, entries[-self.size :]))
+        """Add messages just committed, positions without a gap, and wake who listens to the session."""
+        self._write(key, pushed(key, epoch, entries[-self.size :]), wakes=True)
 
     def read(self, key: WindowKey, epoch: int, head: int, limit: int) -> tuple[WindowEntry, ...] | None:
         """The last `limit` messages, oldest first (fewer only if the session has no more); None is a miss."""
@@ -137,9 +137,16 @@ class RedisWindow:
         self._write(key, refilled(key, epoch, head, kept, complete=complete), replace=True)
 
     def forget(self, key: WindowKey) -> None:
-        """Drop the window."""
+        """Drop the window, and wake who listens to the session."""
+        with self._call() as client, client.pipeline(transaction=False) as pipe:
+            pipe.delete(list_name(key))
+            pipe.publish(channel_name(key), b"")
+            pipe.execute()
+
+    def wake(self, key: WindowKey) -> None:
+        """Wake who listens to the session."""
         with self._call() as client:
-            client.delete(list_name(key))
+            client.publish(channel_name(key), b"")
 
     def present(self, keys: Sequence[WindowKey]) -> set[WindowKey]:
         """Those of the sessions that have a window."""
@@ -166,7 +173,9 @@ class RedisWindow:
         with self._call() as client:
             client.ping()
 
-    def _write(self, key: WindowKey, values: list[bytes], *, replace: bool = False) -> None:
+    def _write(
+        self, key: WindowKey, values: list[bytes], *, replace: bool = False, wakes: bool = False
+    ) -> None:
         name = list_name(key)
         with self._call() as client, client.pipeline(transaction=replace) as pipe:
             if replace:
@@ -175,6 +184,8 @@ class RedisWindow:
                 pipe.rpush(name, *values)
                 pipe.ltrim(name, -self.size, -1)
                 pipe.expire(name, self._ttl)
+            if wakes:
+                pipe.publish(channel_name(key), b"")
             answers = pipe.execute(raise_on_error=False)
         if any(isinstance(answer, redis.ResponseError) for answer in answers):
             # A key of another type, or no memory left: without a window PostgreSQL answers.
@@ -192,3 +203,8 @@ class RedisWindow:
 def list_name(key: WindowKey) -> str:
     """The Redis key of a window."""
     return f"t:{key.tenant_id}:w:{key.session_id}"
+
+
+def channel_name(key: WindowKey) -> str:
+    """Where a session's changes are told; a message says nothing but that there is something to read."""
+    return f"t:{key.tenant_id}:s:{key.session_id}"

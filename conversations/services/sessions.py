@@ -122,6 +122,7 @@ def close_session(*, tenant_id: UUID, session_id: UUID, outcome: Outcome | None)
         if session.status != SessionStatus.CLOSED:
             session.status, session.closed_at = SessionStatus.CLOSED, ids.now()
         session.save(update_fields=["outcome", "document", "status", "closed_at", "updated_at"])
+        transaction.on_commit(lambda: windows.announce(tenant_id, session_id))
         transaction.on_commit(wake)
     return session
 

@@ -61,6 +61,11 @@ def push(*, tenant_id: UUID, session_id: UUID, epoch: int, entries: Sequence[Win
     _attempt("push", lambda redis: redis.push(WindowKey(tenant_id, session_id), epoch, entries))
 
 
+def announce(tenant_id: UUID, session_id: UUID) -> None:
+    """Wake who listens to the session. Best effort: they look for themselves, too."""
+    _attempt("announce", lambda redis: redis.wake(WindowKey(tenant_id, session_id)))
+
+
 def forget(tenant_id: UUID, session_id: UUID) -> None:
     """Drop a window; its session's epoch has been raised, so that it is ignored even if this fails."""
     _attempt("forget", lambda redis: redis.forget(WindowKey(tenant_id, session_id)))
