@@ -35,9 +35,13 @@ BODIES: Mapping[str, Any] = {
     "ArchiveSearchIn": {"query": "parcel"},
     "PreferenceIn": {"value": "green"},
     "PreferencesIn": {"preferences": {"colour": "green"}},
+    "ErasureIn": {"session_id": str(ids.new_id(ids.now())), "basis": "A request.", **REASON},
     "FilterBody": {"filter": {}},
+    "FindIn": {"identifier": "ada@example.com", **REASON},
     "HoldIn": {"matter": "Case 7", **REASON},
+    "MemoriesBulkBody": {"create": [{"content": "Likes green parcels."}]},
     "MemoryIn": {"content": "Likes green parcels."},
+    "MemorySearch": {"query": "parcel"},
     "MessagesBulkBody": {"delete": [str(ids.new_id(ids.now()))]},
     "PolicyIn": POLICY,
     "QueryBody": {"filter": {}},
@@ -45,6 +49,7 @@ BODIES: Mapping[str, Any] = {
     "SearchBody": {"query": "parcel"},
     "SessionsBulkBody": {"create": [{}]},
 }
+QUERIES: Mapping[str, str] = {"AnswersQuery": "query=parcel", "GroupsQuery": "group_by=day"}
 
 
 @dataclass(frozen=True)
@@ -107,9 +112,11 @@ class Endpoint:
     def call(
         self, caller: Caller, things: Mapping[str, Any], *, body: Any = None, query: str = "", **headers: str
     ) -> Any:
-        """The answer to this caller, with the good body unless another is given."""
+        """The answer to this caller, with the good body unless another is given, and the parameters it needs."""
         sent = self.body() if body is None else body
-        response = caller(self.method, self.path(things) + query, sent, **headers)
+        asked = "&".join(filter(None, (QUERIES.get(self.operation.query.__name__), query)))
+        path = self.path(things) + (f"?{asked}" if asked else "")
+        response = caller(self.method, path, sent, **headers)
         response.close()  # a stream goes on otherwise
         return response
 
@@ -163,7 +170,7 @@ def build_world(caller: Caller, customer: str) -> World:
 
     secret = f"the parcel of {customer} {uuid4().hex}"
     session = make("/sessions", {"customer_id": customer, "external_id": f"{customer}-1"})["id"]
-    held = make("/sessions", {})["id"]
+    held, erased = (make("/sessions", {})["id"] for _ in range(2))
     messages = f"/sessions/{session}/messages"
     old = {
         "role": "user",
@@ -184,6 +191,8 @@ def build_world(caller: Caller, customer: str) -> World:
         "event_id": first("/audit-events"),
         "run_id": first("/purge-runs"),
         "record_id": first("/archive"),
+        "case_id": make("/erasures", {"session_id": erased, "basis": "A request.", **REASON})["id"],
+        "export_id": make(f"/customers/{customer}/export", {})["id"],
     }
     return World(caller, things, secret)
 
@@ -198,8 +207,9 @@ def unknown_things(world: World) -> dict[str, Any]:
 
 def without_request_id(response: Any) -> tuple[int, Any]:
     """What two answers must share to be the same to a client."""
-    body = response.json() if response.content else None
-    return response.status_code, {k: v for k, v in body.items() if k != "request_id"} if body else body
+    if "json" not in response.get("Content-Type", ""):
+        return response.status_code, response.content
+    return response.status_code, {k: v for k, v in response.json().items() if k != "request_id"}
 
 
 def count_rows() -> dict[str, int]:
