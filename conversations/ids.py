@@ -8,6 +8,7 @@ _VERSION_AND_VARIANT = (0x7 << 76) | (0b10 << 62)
 _RANDOM_BITS = 62
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_LAST = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // _MILLISECOND - 1  # the next midnight can be named
 
 
 def now() -> datetime:
@@ -37,8 +38,11 @@ def floor_id(at: datetime) -> UUID:
 
 
 def moment_of(identifier: UUID) -> datetime:
-    """When the row of this id was made, to the millisecond."""
-    return _EPOCH + (identifier.int >> 80) * _MILLISECOND
+    """When the row of this id was made, to the millisecond.
+
+    Of an id that is no UUIDv7, or the bound of a range, the last moment that can be named.
+    """
+    return _EPOCH + min(identifier.int >> 80, _LAST) * _MILLISECOND
 
 
 def _milliseconds(at: datetime) -> int:

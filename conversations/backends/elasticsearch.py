@@ -38,6 +38,7 @@ from conversations.backends.values import (
     SearchFilter,
     SessionScore,
     StoreUnavailable,
+    day_of,
 )
 
 SEARCH_SECONDS = 1.0
@@ -189,7 +190,7 @@ class ElasticsearchStore:
     def versions(
         self, kind: Kind, tenant_id: UUID, start: dt.datetime | None = None, end: dt.datetime | None = None
     ) -> Iterator[MirroredVersion]:
-        """Every entry of the tenant whose id's time lies in [start, end), in no order."""
+        """Every entry of the tenant whose time lies in [start, end), in no order."""
         return self._scan(
             f"{self.prefix}-{kind}", kind, queries.entries(tenant_id, start=start, end=end), tenant_id
         )
@@ -215,8 +216,9 @@ class ElasticsearchStore:
             )
 
         for bucket in self.connection.ask(BULK_SECONDS, refreshed)["aggregations"]["days"]["buckets"]:
-            day = dt.datetime.fromtimestamp(bucket["key"] / 1000, dt.UTC).date()
-            yield DayDigest(tenant_id, day, bucket["doc_count"], int(bucket["digest"]["value"]))
+            yield DayDigest(
+                tenant_id, day_of(bucket["key"]), bucket["doc_count"], int(bucket["digest"]["value"])
+            )
 
     def remove_range(self, kind: Kind, ids: IdRange, tenant_id: UUID | None = None) -> int:
         """Remove everything in the range, of one tenant or of all; how many went."""

@@ -92,16 +92,19 @@ class FakeMirror:
     def versions(
         self, kind: Kind, tenant_id: UUID, start: dt.datetime | None = None, end: dt.datetime | None = None
     ) -> Iterator[MirroredVersion]:
-        """Every entry of the tenant whose id's time lies in [start, end)."""
+        """Every entry of the tenant whose time lies in [start, end)."""
         self._answer()
         for key in self.live.of(kind, tenant_id):
-            moment = moment_of(key.id)
+            version, document = self.live.held[key]
+            moment = document.created_at
             if (start is None or start <= moment) and (end is None or moment < end):
-                yield MirroredVersion(key, self.live.held[key][0])
+                yield MirroredVersion(key, version)
 
     def day_digests(self, kind: Kind, tenant_id: UUID) -> Iterator[DayDigest]:
         """Count and digest for each UTC day."""
-        return digest_days(tenant_id, self.versions(kind, tenant_id))
+        found = self.versions(kind, tenant_id)
+        dated = ((self.live.held[one.key][1].created_at.date(), one) for one in found)
+        return digest_days(tenant_id, dated)
 
     def present(self, keys: Sequence[MirrorKey]) -> set[MirrorKey]:
         """Those of the keys that are held."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -28,6 +28,7 @@ from conversations.backends.values import (
     Vector,
     VectorDocument,
     VectorHit,
+    day_of,
     digest_days,
     floor_ms,
 )
@@ -192,13 +193,17 @@ class MilvusStore:
     def versions(
         self, kind: Kind, tenant_id: UUID, start: dt.datetime | None = None, end: dt.datetime | None = None
     ) -> Iterator[MirroredVersion]:
-        """Every entry of the tenant whose id's time lies in [start, end), in no order."""
+        """Every entry of the tenant whose time lies in [start, end), in no order."""
         condition = entries_filter(kind, tenant_id, start=start, end=end)
         return self._versions(kind, condition, self.collection)
 
     def day_digests(self, kind: Kind, tenant_id: UUID) -> Iterator[DayDigest]:
         """Count and digest for each UTC day on which the tenant has entries."""
-        return digest_days(tenant_id, self.versions(kind, tenant_id))
+        # As `versions` finds them: what somebody else put here may have an id of any time.
+        rows = self._scan(
+            self.collection, entries_filter(kind, tenant_id), ["pk", "row_version", "created_at"]
+        )
+        return digest_days(tenant_id, ((day_of(row["created_at"]), _version(kind, row)) for row in rows))
 
     def remove_range(self, kind: Kind, ids: IdRange, tenant_id: UUID | None = None) -> int:
         """Remove everything in the range, of one tenant or of all; how many went."""
@@ -221,8 +226,7 @@ class MilvusStore:
 
     def _versions(self, kind: Kind, condition: str, collection: str) -> Iterator[MirroredVersion]:
         for row in self._scan(collection, condition, ["pk", "row_version"]):
-            tenant, identifier = row["pk"].split(":")
-            yield MirroredVersion(MirrorKey(kind, UUID(tenant), UUID(identifier)), row["row_version"])
+            yield _version(kind, row)
 
     def _scan(self, collection: str, condition: str, fields: list[str]) -> Iterator[dict[str, Any]]:
         pages = self._ask(
@@ -328,6 +332,11 @@ def _row(change: Upsert, document: Any) -> dict[str, Any]:
         "expires_at": NEVER if document.expires_at is None else floor_ms(document.expires_at),
         "vector": document.vector,
     }
+
+
+def _version(kind: Kind, row: Mapping[str, Any]) -> MirroredVersion:
+    tenant, identifier = row["pk"].split(":")
+    return MirroredVersion(MirrorKey(kind, UUID(tenant), UUID(identifier)), row["row_version"])
 
 
 def _id_of(pk: str) -> UUID:

@@ -12,8 +12,6 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from conversations.ids import moment_of
-
 Vector = NDArray[np.float32]
 
 
@@ -207,11 +205,10 @@ class DayDigest:
     digest: int
 
 
-def digest_days(tenant_id: UUID, versions: Iterable[MirroredVersion]) -> Iterator[DayDigest]:
-    """The digests of a tenant's entries by the UTC day of their ids, oldest day first."""
+def digest_days(tenant_id: UUID, dated: Iterable[tuple[dt.date, MirroredVersion]]) -> Iterator[DayDigest]:
+    """The digests of a tenant's entries by the UTC day that the store knows them under, oldest day first."""
     days: dict[dt.date, tuple[int, int]] = {}
-    for held in versions:
-        day = moment_of(held.key.id).date()
+    for day, held in dated:
         count, digest = days.get(day, (0, 0))
         days[day] = (count + 1, digest + fingerprint(held.key.id, held.version, held.key.part))
     for day, (count, digest) in sorted(days.items()):
@@ -224,6 +221,9 @@ class IdRange:
 
     first: UUID
     before: UUID
+
+
+ALL_IDS = IdRange(UUID(int=0), UUID(int=(1 << 128) - 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +251,11 @@ class SearchFilter:
 def floor_ms(at: dt.datetime) -> int:
     """Milliseconds since 1970, as stores keep times."""
     return int(at.timestamp()) * 1000 + at.microsecond // 1000
+
+
+def day_of(ms: int) -> dt.date:
+    """The UTC day of a time as stores keep it."""
+    return dt.datetime.fromtimestamp(ms / 1000, dt.UTC).date()
 
 
 def ceil_ms(at: dt.datetime) -> int:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from uuid import UUID
 
 import structlog
 from django.db import connections
@@ -18,7 +17,7 @@ from conversations.backends.configured import search_store, vector_store
 from conversations.backends.embedders import EmbeddingProfile, configured_profiles, embedder_for
 from conversations.backends.milvus import MilvusStore
 from conversations.backends.protocols import SearchStore
-from conversations.backends.values import Change, IdRange, ItemResult, Kind, Outcome, StoreUnavailable
+from conversations.backends.values import ALL_IDS, Change, ItemResult, Kind, Outcome, StoreUnavailable
 from conversations.enums import Entity, Reason, Sink
 from conversations.indexing.batches import Due
 from conversations.indexing.changes import Planned, search_changes, vector_changes
@@ -41,7 +40,6 @@ log = structlog.get_logger(__name__)
 PATIENCE = 30.0  # seconds that a store may refuse a page: less than a silent writer is left alone
 PAUSE = 0.05
 LOCK = 0x5242  # the second key of the advisory lock beside the sink's: one rebuild at a time
-ALL_IDS = IdRange(UUID(int=0), UUID(int=(1 << 128) - 1))
 
 Advance = Callable[[str, int, int], None]
 """What is being rebuilt, how many rows are done, and about how many there are."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from conversations import ids
 
-MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
+MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001
 
 
 @given(MOMENTS)
@@ -38,6 +38,10 @@ def test_ids_of_later_moments_are_greater(one: datetime, other: datetime) -> Non
 def test_floor_bounds_its_millisecond(at: datetime) -> None:
     assert ids.floor_id(at) <= ids.new_id(at)
     assert ids.moment_of(ids.floor_id(at)) == ids.moment_of(ids.new_id(at))
+
+
+def test_moment_of_the_highest_id_can_be_named() -> None:
+    assert ids.moment_of(UUID(int=(1 << 128) - 1)).year == 9999
 
 
 def test_floor_of_a_moment_before_1970_is_the_lowest_id() -> None:

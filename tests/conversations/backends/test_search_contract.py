@@ -8,6 +8,7 @@ import pytest
 
 from conversations.backends.protocols import SearchStore
 from conversations.backends.values import (
+    ALL_IDS,
     DayDigest,
     IdRange,
     Kind,
@@ -15,7 +16,6 @@ from conversations.backends.values import (
     MirrorKey,
     Outcome,
     SearchFilter,
-    digest_days,
     fingerprint,
 )
 from conversations.ids import floor_id, new_id
@@ -188,7 +188,6 @@ def test_day_digests_count_and_sum_each_day(search_store: SearchStore, tenant: U
         DayDigest(tenant, NOON.date(), 2, first_day),
         DayDigest(tenant, midnight.date(), 1, fingerprint(keys[2].id, 5)),
     ]
-    assert digests == list(digest_days(tenant, search_store.versions(Kind.MESSAGES, tenant)))
 
 
 def test_day_digests_tell_chapters_apart(search_store: SearchStore, tenant: UUID) -> None:
@@ -215,6 +214,13 @@ def test_remove_range_empties_exactly_the_range(
     assert own_search_store.present([before, first, last, after, foreign]) == {before, after, foreign}
     assert own_search_store.remove_range(Kind.MESSAGES, ids) == 1
     assert own_search_store.count(Kind.MESSAGES, ids=ids) == 0
+
+
+def test_remove_range_of_all_ids_empties_the_store(own_search_store: SearchStore, tenant: UUID) -> None:
+    own_search_store.apply([message(key(tenant)), message(key(tenant, at=NOON + DAY))])
+
+    assert own_search_store.remove_range(Kind.MESSAGES, ALL_IDS) == 2
+    assert own_search_store.count(Kind.MESSAGES) == 0
 
 
 def test_remove_range_keeps_late_copies_out(own_search_store: SearchStore, tenant: UUID) -> None:

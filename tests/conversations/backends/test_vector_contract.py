@@ -291,6 +291,19 @@ def test_day_digests_count_and_sum_each_day(vector_store: VectorStore, tenant: U
     ]
 
 
+def test_entry_of_somebody_elses_making_counts_on_the_day_that_lists_it(
+    vector_store: VectorStore, tenant: UUID
+) -> None:
+    alien = MirrorKey(Kind.MESSAGES, tenant, UUID("ffffffff-ffff-4fff-bfff-ffffffffffff"))
+    vector_store.apply([embedded(alien, created_at=NOON, version=5)])
+
+    digests = list(vector_store.day_digests(Kind.MESSAGES, tenant))
+    listed = vector_store.versions(Kind.MESSAGES, tenant, NOON, NOON + DAY)
+
+    assert digests == [DayDigest(tenant, NOON.date(), 1, fingerprint(alien.id, 5))]
+    assert list(listed) == [MirroredVersion(alien, 5)]
+
+
 def test_remove_range_empties_exactly_the_range(
     own_vector_store: VectorStore, tenant: UUID, stranger: UUID
 ) -> None:
