@@ -4,6 +4,15 @@
 import os
 import sys
 
+# Enough to load the commands where nothing is installed yet: they connect to nothing before they are run.
+PLACEHOLDERS = {
+    "DATA_DIR": os.devnull,
+    "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+    "SECRET_KEY": "for-help-only",
+    "MASTER_KEYS": "help:" + "A" * 43 + "=",
+    "SIGNING_KEY": "A" * 43 + "=",
+}
+
 
 def main() -> None:
     # These verbs run before any settings are read: `up` makes the settings, and a receipt is verified on a
@@ -18,9 +27,41 @@ def main() -> None:
         sys.exit(verify_receipt(sys.argv[2:]))
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    read_settings()
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except OperationalError as error:
+        if "--traceback" in sys.argv:
+            raise
+        refuse(f"The database does not answer: {error}".strip())
+
+
+def read_settings() -> None:
+    """Read them now, so that what is wrong with them is said in a line; help needs none."""
+    from importlib import import_module
+
+    from django.core.exceptions import ImproperlyConfigured
+
+    from config.embedded.exceptions import EmbeddedError
+
+    try:
+        import_module(os.environ["DJANGO_SETTINGS_MODULE"])
+        return
+    except EmbeddedError as error:
+        problem = f"{error.problem} {error.remedy}"
+    except ImproperlyConfigured as error:
+        problem = f"No `manage.py up` was started here, and the environment does not say enough: {error}."
+    if not {"help", "-h", "--help"} & {*sys.argv[1:]}:
+        refuse(problem)
+    os.environ.update(PLACEHOLDERS)
+
+
+def refuse(problem: str) -> None:
+    sys.stderr.write(f"{problem}\n")
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -23,29 +23,37 @@ def adopt(environ: MutableMapping[str, str], base_dir: Path) -> None:
     DATABASE_URL decides: where it names another database than the folder does, this process belongs to
     another installation and nothing is filled in.
     """
-    folder = find_folder(environ, base_dir)
-    try:
-        values = read(folder / ENVIRONMENT_FILE)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return
-    ours = values.get("DATABASE_URL", "")
-    if environ.get("DATABASE_URL", ours) == ours:
-        for name, value in values.items():
-            environ.setdefault(name, value)
+    database = environ.get("DATABASE_URL")
+    folders = [find_folder(environ, base_dir)] if database is None else _candidates(environ, base_dir)
+    for folder in folders:
+        try:
+            values = read(folder / ENVIRONMENT_FILE)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue
+        if database in (None, values.get("DATABASE_URL", "")):
+            for name, value in values.items():
+                environ.setdefault(name, value)
+            return
 
 
 def find_folder(environ: Mapping[str, str], base_dir: Path) -> Path:
     """The data folder commands work on: DATA_DIR, else that of the one running `up`, else the usual one."""
+    first, *others = _candidates(environ, base_dir)
+    if others:
+        names = ", ".join(map(str, (first, *others)))
+        raise EmbeddedError(f"Several `up` run here: {names}.", "Set DATA_DIR to the one that is meant.")
+    return first
+
+
+def _candidates(environ: Mapping[str, str], base_dir: Path) -> list[Path]:
+    """The folder that is clearly meant, or all that run."""
     if named := environ.get("DATA_DIR"):
-        return Path(named)
+        return [Path(named)]
     usual = base_dir / USUAL_FOLDER
     if running_pid(usual) is not None:
-        return usual
+        return [usual]
     running = [folder for folder in _announced_folders(base_dir) if running_pid(folder) is not None]
-    if len(running) > 1:
-        names = ", ".join(map(str, running))
-        raise EmbeddedError(f"Several `up` run here: {names}.", "Set DATA_DIR to the one that is meant.")
-    return running[0] if running else usual
+    return running or [usual]
 
 
 def announce(folder: Path, base_dir: Path) -> Path | None:

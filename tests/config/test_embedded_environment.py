@@ -96,6 +96,20 @@ def test_several_running_folders_are_not_guessed_between(tmp_path):
         find_folder({}, tmp_path)
 
 
+def test_adopt_completes_the_installation_of_the_database_among_several(tmp_path):
+    for name in ("one", "two"):
+        url = f"postgresql:///{name}"
+        folder = make_folder(tmp_path / name, pid=os.getpid(), DATABASE_URL=url, REDIS_URL=f"redis://{name}")
+        announce(folder, tmp_path)
+    ours, elsewhere = {"DATABASE_URL": "postgresql:///two"}, {"DATABASE_URL": "postgresql:///three"}
+
+    adopt(ours, tmp_path)
+    adopt(elsewhere, tmp_path)
+
+    assert ours["REDIS_URL"] == "redis://two"
+    assert elsewhere == {"DATABASE_URL": "postgresql:///three"}
+
+
 def test_environment_file_is_private(tmp_path):
     folder = make_folder(tmp_path, SECRET_KEY="s")
 

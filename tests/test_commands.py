@@ -1,0 +1,67 @@
+"""What holds for every command before it does anything: help, and one line where it cannot run."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = sorted(
+    path.stem
+    for path in ROOT.glob("*/management/commands/*.py")
+    if path.stem not in ("__init__", "bootstrap", "load_demo", "migrate")
+)
+BARE = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The product's files where no `up` was ever started."""
+    target = tmp_path_factory.mktemp("clone")
+    shutil.copy(ROOT / "manage.py", target)
+    shutil.copytree(
+        ROOT / "config", target / "config"
+    )  # settings look for a data folder beside where they lie
+    for name in ("conversations", "portraits", "retention", "templates"):
+        (target / name).symlink_to(ROOT / name)
+    return target
+
+
+def run(clone: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(clone / "manage.py"), *arguments],
+        cwd=clone,
+        env=BARE | environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "up", "verify_receipt"])
+def test_command_explains_itself_where_nothing_is_installed(clone: Path, command: str) -> None:
+    done = run(clone, command, "--help")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"manage.py {command}" in done.stdout
+
+
+def test_command_without_an_installation_is_refused_in_one_line(clone: Path) -> None:
+    done = run(clone, "doctor", "--json")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("No `manage.py up` was started here")
+    assert done.stderr.count("\n") == 1
+
+
+def test_command_without_its_database_is_refused_in_one_line(clone: Path) -> None:
+    keys = {"SECRET_KEY": "s" * 50, "MASTER_KEYS": "k:" + "A" * 43 + "=", "SIGNING_KEY": "A" * 43 + "="}
+
+    done = run(clone, "create_tenant", "x", DATABASE_URL="postgresql://nobody@127.0.0.1:1/x", **keys)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("The database does not answer")
