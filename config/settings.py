@@ -61,6 +61,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "csp",
     "conversations",
     "portraits",
@@ -155,7 +156,8 @@ if REDIS_URL:
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
-SESSION_COOKIE_AGE = env.int("SESSION_COOKIE_AGE", default=8 * 3600)
+SESSION_COOKIE_AGE = env.int("SESSION_COOKIE_AGE", default=8 * 3600)  # of the longest session, however busy
+SESSION_IDLE = env.int("SESSION_IDLE_SECONDS", default=1800)
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -273,8 +275,35 @@ ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+# Of an address and of a name: after five wrong passwords a name rests for five minutes, whoever asks.
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/300s/key"}
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if SECURE_PROXY_SSL_HEADER else 0
+MFA_ADAPTER = "conversations.staff.second_factor.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = False
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are written down by colleagues; nothing is sent to them
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SESSION_COOKIE_SECURE  # browsers themselves want HTTPS or localhost
+# One service for single sign-on, by OpenID Connect: the address that /.well-known/openid-configuration stands under.
+SSO_URL = env.str("SSO_URL", default="")
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "sso",
+                "name": env.str("SSO_NAME", default="single sign-on"),
+                "client_id": env.str("SSO_CLIENT_ID", default=""),
+                "secret": env.str("SSO_CLIENT_SECRET", default=""),
+                "settings": {"server_url": SSO_URL},
+            }
+        ]
+        if SSO_URL
+        else [],
+    }
+}
 REQUIRE_MFA = env.bool("REQUIRE_MFA", default=True)
 CLI_SECOND_PERSON = env.bool("CLI_SECOND_PERSON", default=False)
 
@@ -328,7 +357,7 @@ CONTENT_SECURITY_POLICY = {
         "img-src": ["'self'", "data:"],
         "style-src": ["'self'", "'unsafe-inline'"],
         "frame-ancestors": ["'none'"],
-        "form-action": ["'self'"],
+        "form-action": ["'self'", *([SSO_URL] if SSO_URL else [])],  # browsers ask it of redirects too
         "base-uri": ["'none'"],
     }
 }

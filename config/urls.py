@@ -11,7 +11,7 @@ urlpatterns = [
     path("api/v1/", include("portraits.api.urls")),
     path("api/v1/", include("retention.api.urls")),
     path("api/v1/", include("conversations.api.customer_urls")),  # last: its bare route takes any id
-    path("accounts/", include("allauth.urls")),
+    path("accounts/", include("conversations.staff.urls")),
     path("admin/", admin.site.urls),
 ]
 

@@ -1,13 +1,17 @@
-"""What signing in leaves behind."""
+"""What signing in, and failing to, leaves behind."""
 
 from typing import Any
 
+from allauth.mfa import signals as factors
 from django.contrib.auth.models import update_last_login
-from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.http import HttpRequest
 from django.utils import timezone
 
+from conversations.enums import Outcome
 from conversations.models import Staff
 from conversations.services import audit
+from conversations.staff import people, session_limits
 from conversations.staff.people import acting_as, actor_of
 from conversations.tenancy import tenant_scope
 
@@ -15,11 +19,20 @@ from conversations.tenancy import tenant_scope
 def connect_signals() -> None:
     """Django's own receiver would write a row that nobody is shown yet."""
     user_logged_in.disconnect(update_last_login, dispatch_uid="update_last_login")
-    user_logged_in.connect(signed_in, dispatch_uid="back office")
-    user_logged_out.connect(signed_out, dispatch_uid="back office")
+    for signal, receiver in (
+        (user_logged_in, signed_in),
+        (user_logged_out, signed_out),
+        (user_login_failed, not_signed_in),
+        (factors.authentication_failed, factor_refused),
+        (factors.authenticator_added, factor_added),
+        (factors.authenticator_removed, factor_removed),
+        (factors.authenticator_reset, factor_renewed),
+    ):
+        signal.connect(receiver, dispatch_uid="back office")
 
 
-def signed_in(user: Staff, **given: Any) -> None:
+def signed_in(user: Staff, request: HttpRequest, **given: Any) -> None:
+    session_limits.begin(request)
     with acting_as(user.pk):
         user.last_login = timezone.now()
         user.save(update_fields=["last_login"])
@@ -31,7 +44,30 @@ def signed_out(user: Staff | None, **given: Any) -> None:
         record(user, "staff.signed_out")
 
 
-def record(person: Staff, action: str) -> None:
+def not_signed_in(credentials: dict[str, Any], **given: Any) -> None:
+    """A wrong password of somebody there is. Names that nobody has leave no trace: they may be passwords."""
+    person = people.by_username(credentials.get("username") or "")
+    if person is not None:
+        record(person, "staff.sign_in_failed", outcome=Outcome.DENIED)
+
+
+def factor_refused(user: Staff, **given: Any) -> None:
+    record(user, "staff.factor_refused", outcome=Outcome.DENIED)
+
+
+def factor_added(user: Staff, authenticator: Any, **given: Any) -> None:
+    record(user, "staff.factor_added", type=authenticator.type)
+
+
+def factor_removed(user: Staff, authenticator: Any, **given: Any) -> None:
+    record(user, "staff.factor_removed", type=authenticator.type)
+
+
+def factor_renewed(user: Staff, authenticator: Any, **given: Any) -> None:
+    record(user, "staff.factor_renewed", type=authenticator.type)
+
+
+def record(person: Staff, action: str, *, outcome: Outcome = Outcome.OK, **details: Any) -> None:
     """An event in the trail of the person's tenant. Platform staff leave theirs when they enter one."""
     if person.tenant_id is not None:
         with tenant_scope(person.tenant_id):
@@ -41,4 +77,6 @@ def record(person: Staff, action: str) -> None:
                 action=action,
                 object_type="staff",
                 object_id=person.pk,
+                outcome=outcome,
+                details=details,
             )

@@ -5,7 +5,7 @@ from typing import Any
 
 from csp.decorators import csp_update
 from django.conf import settings
-from django.contrib.auth.views import redirect_to_login
+from django.contrib.auth.views import LogoutView, redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from unfold.sites import UnfoldAdminSite
@@ -48,6 +48,7 @@ class BackOffice(UnfoldAdminSite):
         context = super().each_context(request)
         if self.has_permission(request) and getattr(request, "tenant", None) is not None:
             context["menu"] = menu(request)
+            context["has_sso"] = bool(settings.SSO_URL)
             if request.user.tenant_id is None:
                 context["tenant_choices"] = all_tenants()
         return context
@@ -62,6 +63,14 @@ class BackOffice(UnfoldAdminSite):
         if self.has_permission(request):
             return HttpResponseRedirect(home)
         return redirect_to_login(request.GET.get("next", home), settings.LOGIN_URL)
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return LogoutView.as_view(next_page=settings.LOGIN_URL)(request)
+
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return HttpResponseRedirect(reverse("account_change_password"))
 
     def has_permission(self, request: HttpRequest) -> bool:
         return isinstance(request.user, Staff) and super().has_permission(request)

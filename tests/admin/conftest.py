@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.core.cache import cache
+from django.test import Client
 from playwright.sync_api import Browser
 
 from conversations.backends.configured import forget_stores
@@ -38,7 +40,9 @@ def alone(settings: Any) -> Iterator[None]:
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     }
     forget_stores()
+    cache.clear()
     yield
+    cache.clear()
     forget_stores()
 
 
@@ -63,6 +67,18 @@ def account(tenant: Tenant) -> Callable[..., Account]:
     return make
 
 
+@pytest.fixture
+def signed_in(account: Callable[..., Account]) -> Callable[..., Client]:
+    """A browser without scripts, signed in: `signed_in("dora", "viewer")`. For what needs no real one."""
+
+    def make(username: str, group: str = DPO, **of: Tenant) -> Client:
+        client = Client(enforce_csrf_checks=False)
+        client.force_login(account(username, group, **of).staff)
+        return client
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if find_chromium() is None:
@@ -80,18 +96,27 @@ def url(database: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def at_work(browser: Browser, url: str, account: Callable[..., Account]) -> Iterator[Callable[..., Officer]]:
-    """Somebody signed in, at a browser of their own: `at_work("dora", "reviewer")`."""
+def officer(browser: Browser, url: str) -> Iterator[Callable[..., Officer]]:
+    """Somebody at a browser of their own, not signed in yet."""
     officers = []
 
-    def make(username: str, group: str = DPO, **context: Any) -> Officer:
-        made = account(username, group)
-        officer = Officer(browser.new_context(locale="en-GB", **context), url)
-        officers.append(officer)
-        return officer.sign_in(made.username, made.password)
+    def make(**context: Any) -> Officer:
+        officers.append(Officer(browser.new_context(locale="en-GB", **context), url))
+        return officers[-1]
 
     yield make
     for officer in officers:
         officer.context.close()
         assert officer.troubles == []
         assert officer.outside == []
+
+
+@pytest.fixture
+def at_work(officer: Callable[..., Officer], account: Callable[..., Account]) -> Callable[..., Officer]:
+    """Somebody signed in, at a browser of their own: `at_work("dora", "reviewer")`."""
+
+    def make(username: str, group: str = DPO, **context: Any) -> Officer:
+        made = account(username, group)
+        return officer(**context).sign_in(made.username, made.password)
+
+    return make
