@@ -42,6 +42,6 @@ class _Lines:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         quarter = 4 * done // max(total, 1)
-        if quarter > self._quarters.get(what, -1):
+        if quarter > self._quarters.get(what, 0):
             self._quarters[what] = quarter
             self._write(f"{what}: {done} of about {total}")

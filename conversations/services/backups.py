@@ -185,7 +185,7 @@ def _copy_out(table: Table, writer: BackupWriter, advance: Advance) -> None:
 
 def _watched(pieces: Iterator[memoryview], table: Table, advance: Advance) -> Iterator[memoryview]:
     for number, piece in enumerate(pieces):  # one for each row
-        if number % 10_000 == 0:
+        if number % 10_000 == 0 and number:
             advance(table.name, number, max(number, table.estimate))
         yield piece
 

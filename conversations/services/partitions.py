@@ -154,14 +154,21 @@ def _make(span: Span) -> None:
     default = f"{span.table}_default"
     with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
         cursor.execute("SET LOCAL lock_timeout = '5s'")
-        # Rows already in DEFAULT would make the new partition's bounds a lie: carry them over. The triggers sit on
-        # the parent, so a move between partitions is no change to the outbox.
+        # Rows already in DEFAULT would make the new partition's bounds a lie: carry them over. Statement triggers sit
+        # on the parent, so a move between partitions is no change to the outbox.
         cursor.execute(f'CREATE TABLE "{span.name}" (LIKE "{span.table}" INCLUDING ALL)')
         cursor.execute(
-            f'WITH moved AS (DELETE FROM "{default}" WHERE {key} >= %s AND {key} < %s RETURNING *) '
-            f'INSERT INTO "{span.name}" SELECT * FROM moved',
-            [low, high],
+            f'SELECT EXISTS (SELECT FROM "{default}" WHERE {key} >= %s AND {key} < %s)', [low, high]
         )
+        if cursor.fetchone()[0]:
+            # Each partition has the row triggers of its parent: an append-only table would refuse to let them go.
+            cursor.execute(f'ALTER TABLE "{default}" DISABLE TRIGGER USER')
+            cursor.execute(
+                f'WITH moved AS (DELETE FROM "{default}" WHERE {key} >= %s AND {key} < %s RETURNING *) '
+                f'INSERT INTO "{span.name}" SELECT * FROM moved',
+                [low, high],
+            )
+            cursor.execute(f'ALTER TABLE "{default}" ENABLE TRIGGER USER')
         cursor.execute(
             f"ALTER TABLE \"{span.table}\" ATTACH PARTITION \"{span.name}\" FOR VALUES FROM ('{low}') TO ('{high}')"
         )

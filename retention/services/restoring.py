@@ -43,6 +43,7 @@ PATIENCE = 300.0  # seconds for erasures to be carried out before the gate opens
 class Restored:
     """What a restore did. `stale`: mirrors that could not be built anew, with the reason."""
 
+    loaded: bool = False  # there was a database to go on with
     backup: UUID | None = None
     rows: int = 0
     replayed: Replayed = field(default_factory=Replayed)
@@ -102,6 +103,7 @@ def resume(*, actor: Actor, advance: Advance, backup: UUID | None = None) -> Res
     if read_gate().state != GateState.REPLAYING:
         move_gate(GateState.OPEN)
         return done
+    done.loaded = True
     keyring.forget()
     ensure_partitions()
     done.replayed = replay_ledger()

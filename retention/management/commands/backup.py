@@ -25,7 +25,7 @@ class Command(BaseCommand):
         except Refused as error:
             raise CommandError(error.detail) from error
         except OSError as error:
-            raise CommandError(f"{error.filename or file}: {error.strerror}.") from error
+            raise CommandError(f"{file} cannot be written: {error.strerror}.") from error
         self.stdout.write(msgspec.json.encode(_report(made)).decode() if json else _told(made))
 
 

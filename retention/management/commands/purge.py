@@ -11,6 +11,7 @@ from conversations.principals import Actor
 from conversations.services.tenants import all_tenants, get_tenant
 from retention.enums import RecordClass, RunState
 from retention.presenters import show_preview, show_run
+from retention.services.audit_pruning import prune_audit
 from retention.services.partition_drops import DROPPABLE, drop_ended_partitions
 from retention.services.purges import preview, purge
 
@@ -84,6 +85,8 @@ def _drop_partitions(classes: Sequence[RecordClass], actor: Actor, force: bool) 
     for record_class in DROPPABLE:
         if record_class in classes:
             drop_ended_partitions(record_class=record_class, actor=actor, force=force)
+    if RecordClass.ARCHIVE in classes:
+        prune_audit(actor=actor)
 
 
 def _refuse_if_stopped(runs: Sequence[dict[str, Any]]) -> None:

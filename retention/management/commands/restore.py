@@ -69,12 +69,15 @@ def _restore(options: dict[str, Any], advance: Advance) -> Restored:
 
 
 def _told(done: Restored) -> str:
+    if not done.loaded:
+        return "No restore has to be gone on with. The database is as it was, and everybody is served."
     replayed = done.replayed
     return "\n".join(
         [
             f"{done.rows} rows restored. Erasure ledger: {replayed.opened} erased again, {replayed.known} known, "
             f"{replayed.absent} not in the backup.",
             f"Built anew: {', '.join(done.rebuilt) or 'no store is switched on'}.",
-            "API keys, people and their passwords are those of the backup: revoke again what was revoked since.",
+            "API keys, people and their passwords are those of the backup: revoke again what was revoked since. What a "
+            "new data folder's credentials.json names is void.",
         ]
     )
