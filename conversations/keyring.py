@@ -5,7 +5,8 @@ Destroying a row's `wrapped` bytes is crypto-shredding: within `LIFETIME` no pro
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -107,16 +108,7 @@ def opening_keys(tenant_id: UUID, key_ids: Iterable[UUID]) -> Mapping[UUID, Data
 
 def create_key(tenant_id: UUID, owner: KeyOwner, owner_id: UUID, customer_id: UUID | None = None) -> DataKey:
     """A new wrapped key; when another transaction was faster, theirs."""
-    now = ids.now()
-    key = DataKey(
-        id=ids.new_id(now),
-        created_at=now,
-        tenant_id=tenant_id,
-        owner=owner,
-        owner_id=owner_id,
-        customer_id=owner_id if owner is KeyOwner.CUSTOMER else customer_id,
-    )
-    wrap(key, crypto.new_secret())
+    key = _new_key(tenant_id, owner, owner_id, ids.now(), customer_id)
     try:
         with transaction.atomic():
             key.save(force_insert=True)
@@ -168,6 +160,51 @@ def destroy_keys(tenant_id: UUID, key_ids: Sequence[UUID]) -> int:
     keys = DataKey.objects.for_tenant(tenant_id).filter(id__in=key_ids, wrapped__isnull=False)
     transaction.on_commit(forget)
     return keys.update(wrapped=None, destroyed_at=ids.now())
+
+
+def sealing_keys(
+    tenant_id: UUID, owners: Iterable[tuple[KeyOwner, UUID]]
+) -> Mapping[tuple[KeyOwner, UUID], DataKeyMaterial]:
+    """The current keys of many customers and sessions, made where there are none yet, with two statements at most."""
+    wanted = list(dict.fromkeys(owners))
+    found = {one: key for one in wanted if (key := _current.get((tenant_id, *one))) is not None}
+    if len(found) == len(wanted):
+        return found
+    missing = {one for one in wanted if one not in found}
+    rows = DataKey.objects.for_tenant(tenant_id).filter(
+        owner_id__in=[owner_id for _, owner_id in missing], retired_at__isnull=True, destroyed_at__isnull=True
+    )
+    found |= {one: _unwrap(row) for row in rows if (one := (KeyOwner(row.owner), row.owner_id)) in missing}
+    now = ids.now()
+    new = [_new_key(tenant_id, *one, now) for one in wanted if one not in found]
+    DataKey.objects.bulk_create(new)
+    made = {(KeyOwner(row.owner), row.owner_id): _unwrap(row) for row in new}
+    found |= made
+    for one in missing:
+        name, key = (tenant_id, *one), found[one]
+        transaction.on_commit(lambda name=name, key=key: _remember(name, key))  # type: ignore[misc]
+    return found
+
+
+def _new_key(
+    tenant_id: UUID, owner: KeyOwner, owner_id: UUID, now: datetime, customer_id: UUID | None = None
+) -> DataKey:
+    key = DataKey(
+        id=ids.new_id(now),
+        created_at=now,
+        tenant_id=tenant_id,
+        owner=owner,
+        owner_id=owner_id,
+        customer_id=owner_id if owner is KeyOwner.CUSTOMER else customer_id,
+    )
+    wrap(key, crypto.new_secret())
+    return key
+
+
+def hasher(tenant_id: UUID) -> Callable[[str, str], bytes]:
+    """`keyed_hash` for many values: the key is looked up once."""
+    secret = sealing_key(tenant_id, KeyOwner.INDEX, tenant_id).secret
+    return lambda label, value: crypto.hmac_digest(secret, label.encode(), value.encode())[:16]
 
 
 def keyed_hash(tenant_id: UUID, label: str, value: str, size: int = 16) -> bytes:

@@ -129,6 +129,22 @@ class Holding(Protocol):
         """Erase what `keep` does not defer; returns how many records went."""
 
 
+class Carrier(Protocol):
+    """Records of another app that an export takes along and an import brings back. Called inside a tenant scope."""
+
+    name: str  # of its file in an export
+    takes: tuple[type, ...]  # records of `conversations.importing`
+
+    def give(self, tenant_id: UUID) -> Iterable[Mapping[str, Any]]:
+        """Every record, as lines of our own format."""
+
+    def take(self, tenant_id: UUID, record: Any, message_ids: Mapping[str, UUID]) -> UUID:
+        """Store a record; `message_ids` says what became of the messages it names. Refused, and nothing is stored."""
+
+    def sources(self, record: Any) -> Iterable[str]:
+        """The messages that a record names, by their ids over there."""
+
+
 class Keep(Protocol):
     """What an erasure has to leave for now."""
 
@@ -144,6 +160,7 @@ class Registry:
         self.context_parts: dict[str, ContextPart] = {}
         self.projections: dict[int, Projection] = {}
         self.holdings: dict[str, Holding] = {}
+        self.carriers: dict[str, Carrier] = {}
 
     def add_part(self, part: ContextPart) -> None:
         self.context_parts[part.name] = part
@@ -153,6 +170,9 @@ class Registry:
 
     def add_holding(self, holding: Holding) -> None:
         self.holdings[holding.name] = holding
+
+    def add_carrier(self, carrier: Carrier) -> None:
+        self.carriers[carrier.name] = carrier
 
 
 registry = Registry()

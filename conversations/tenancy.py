@@ -18,22 +18,33 @@ _current: ContextVar[UUID | None] = ContextVar("tenant", default=None)
 
 
 @contextmanager
-def tenant_scope(tenant_id: UUID, *, first: Callable[[], T] | None = None) -> Iterator[T | None]:
+def tenant_scope(
+    tenant_id: UUID, *, first: Callable[[], T] | None = None, snapshot: bool = False
+) -> Iterator[T | None]:
     """A transaction on `default` that sees this tenant's rows and no others. Inside the same scope: part of it.
 
     The setting is local to the transaction, so nothing of it is left on a persistent connection. `first` is the
     scope's first statement where time counts: it travels together with BEGIN and the setting, and is yielded.
+    With `snapshot` every statement sees the record as of one moment, and may take as long as it needs.
     """
     outer = _current.get()
     if outer is not None and outer != tenant_id:
         raise TenantMissing("A scope of another tenant is open.")
     with transaction.atomic(savepoint=False):
+        if snapshot and outer is None:
+            _take_snapshot()
         result = _announce(tenant_id, first) if outer is None else _run(first)
         token = _current.set(tenant_id)
         try:
             yield result
         finally:
             _current.reset(token)
+
+
+def _take_snapshot() -> None:
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        cursor.execute("SET LOCAL statement_timeout = 0")
 
 
 def _announce(tenant_id: UUID, first: Callable[[], T] | None) -> T | None:

@@ -10,9 +10,11 @@ class PortraitsConfig(AppConfig):
         from conversations.ports import registry  # noqa: PLC0415
         from portraits.checks import register_checks  # noqa: PLC0415
         from portraits.services import holdings  # noqa: PLC0415
+        from portraits.services.carrying import PortraitCarrier  # noqa: PLC0415
         from portraits.services.context_parts import PortraitPart, PreferencesPart  # noqa: PLC0415
 
         register_checks()
         registry.add_part(PortraitPart())
         registry.add_part(PreferencesPart())
         holdings.register(registry)
+        registry.add_carrier(PortraitCarrier())

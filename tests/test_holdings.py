@@ -12,6 +12,7 @@ EXEMPT = {
     "conversations_apikey": "keys of machines, issued to the tenant's own people",
     "conversations_auditevent": "ids, counts and names of settings; never content, names or external ids",
     "conversations_auditleaf": "hashes of audit events",
+    "conversations_importedrecord": "keyed hashes of other systems' ids, and ours: what was erased stays known as imported",
     "conversations_mirrorevent": "ids only; an erasure ends when the stores have followed every one of its case",
     "conversations_staff": "the tenant's own people, not those they speak with",
     "conversations_tombstone": "ids and keyed hashes, so that what was erased cannot come back",

@@ -1,15 +1,32 @@
 """What makes a record the same record when it is read again, so that nothing is stored twice."""
 
+import re
 from hashlib import blake2b
+from typing import TypeGuard
 
 from conversations.importing.files import RawLine
 
 _SIZE = 16
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def identity(kind: str, *parts: str) -> bytes:
     """A digest of what names the record: its kind, its owner over there and its id over there."""
     return blake2b("\0".join((kind, *parts)).encode(), digest_size=_SIZE).digest()
+
+
+def message_identity(source_id: str) -> bytes:
+    """Of a message that another record names, by an id that is unique everywhere."""
+    return identity("message", source_id)
+
+
+def session_identity(name: str) -> bytes:
+    """Of a session as messages name it."""
+    return identity("session", name)
+
+
+def is_uuid(text: str | None) -> TypeGuard[str]:
+    return text is not None and _UUID.fullmatch(text) is not None
 
 
 def identity_of_line(kind: str, line: RawLine) -> bytes:

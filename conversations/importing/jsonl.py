@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from conversations import strict_json
 from conversations.exceptions import Invalid
 from conversations.importing.files import RawLine
-from conversations.importing.identity import identity, identity_of_line
+from conversations.importing.identity import identity, identity_of_line, is_uuid, message_identity
 from conversations.importing.lines import (
     CustomerLine,
     MemoryLine,
@@ -52,12 +52,17 @@ def _message(tree: Any, line: RawLine, now: datetime) -> ImportedMessage:
     name = given.id or given.external_id
     return ImportedMessage(
         origin=line.origin,
-        key=identity("message", session, name) if name else identity_of_line("message", line),
+        key=_message_key(given.id, session, name) if name else identity_of_line("message", line),
         source_id=given.id,
         session=session,
         customer=_one_of(given.customer_id, given.user_id, field="customer_id"),
         given=given,
     )
+
+
+def _message_key(source_id: str | None, session: str, name: str) -> bytes:
+    """Ids that are unique everywhere can be named without their session, as evidence is."""
+    return message_identity(source_id) if is_uuid(source_id) else identity("message", session, name)
 
 
 def _session(tree: Any, line: RawLine, now: datetime) -> ImportedSession:

@@ -91,11 +91,12 @@ class PortraitLine(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True
     id: ShortText | None = None
     version: Any = None
     preferences: JSONObject = {}
-    purchase_history: list[Any] = []
+    purchase_history: JSONObject | list[Any] = {}
     traits: list[TraitLine] = []
     sentiment_score: Annotated[float, Meta(ge=-1, le=1)] | None = None
     sentiment_trend: Any = None
     summary: str | None = None
+    state: JSONObject | None = None  # as an export of ours holds it
     created_at: Moment | None = None
     updated_at: Moment | None = None
 

@@ -1,6 +1,7 @@
 from conversations.models.audit import AuditEvent, AuditLeaf
 from conversations.models.conversations import ChapterIndex, Customer, Message, MessageIndex, Session
 from conversations.models.gate import Gate
+from conversations.models.imports import ImportedRecord
 from conversations.models.memories import ContextReceipt, IdempotencyRecord, Memory, Tombstone
 from conversations.models.mirror import MirrorEvent, MirrorSink
 from conversations.models.tenants import ApiKey, DataKey, Staff, Tenant
@@ -15,6 +16,7 @@ __all__ = [
     "DataKey",
     "Gate",
     "IdempotencyRecord",
+    "ImportedRecord",
     "Memory",
     "Message",
     "MessageIndex",

@@ -20,11 +20,12 @@ from django.db import connection, transaction
 from psycopg.rows import tuple_row
 
 from conversations import crypto, ids, keyring, presenters
+from conversations.crypto import DataKeyMaterial
 from conversations.exceptions import Erased, NotFound
 from conversations.inputs import MessageIn
 from conversations.mirror.waking import wake
 from conversations.services import windows
-from conversations.services.contents import Scrubber, key_owner, message_aad, prepare
+from conversations.services.contents import Prepared, Scrubber, key_owner, message_aad, prepare
 from conversations.services.idempotency import Shown
 from conversations.services.late_arrivals import explain_absence, external_digest
 from conversations.services.reading import read_messages
@@ -44,7 +45,7 @@ _KNOWN = """
     SELECT NULL, object_id FROM conversations_tombstone
     WHERE tenant_id = %(tenant)s AND digest = ANY (%(digests)s::bytea[])
 """
-_COLUMNS = {
+COLUMNS = {
     "id": "uuid",
     "created_at": "timestamptz",
     "role": "text",
@@ -76,15 +77,15 @@ _BUMP_AND_INSERT = f"""
                                  ELSE merge_counts(intent_counts, %(intents)s::jsonb) END,
             status = 'open', closed_at = NULL, updated_at = now()
         WHERE tenant_id = %(tenant)s AND id = %(session)s)
-    INSERT INTO conversations_message (tenant_id, session_id, customer_id, {", ".join(_COLUMNS)})
+    INSERT INTO conversations_message (tenant_id, session_id, customer_id, {", ".join(COLUMNS)})
     SELECT %(tenant)s, %(session)s, %(customer)s,"""
 # An array of arrays of different lengths is no PostgreSQL array: in a batch, identifiers travel as array literals.
-_SELECTED = ", ".join("u.identifiers::bytea[]" if name == "identifiers" else f"u.{name}" for name in _COLUMNS)
-_ARRAYS = ", ".join(f"%({name})s::{kind}[]" for name, kind in _COLUMNS.items())
-_INSERT_MANY = f"{_BUMP_AND_INSERT} {_SELECTED} FROM unnest({_ARRAYS}) AS u ({', '.join(_COLUMNS)})"
+SELECTED = ", ".join("u.identifiers::bytea[]" if name == "identifiers" else f"u.{name}" for name in COLUMNS)
+ARRAYS = ", ".join(f"%({name})s::{kind}[]" for name, kind in COLUMNS.items())
+_INSERT_MANY = f"{_BUMP_AND_INSERT} {SELECTED} FROM unnest({ARRAYS}) AS u ({', '.join(COLUMNS)})"
 # One row as plain values costs half of what it costs as twenty arrays of one.
 _VALUES = ", ".join(
-    f"%({name})s::{'bytea[]' if name == 'identifiers' else kind}" for name, kind in _COLUMNS.items()
+    f"%({name})s::{'bytea[]' if name == 'identifiers' else kind}" for name, kind in COLUMNS.items()
 )
 _INSERT_ONE = f"{_BUMP_AND_INSERT} {_VALUES}"
 
@@ -125,7 +126,7 @@ class NewMessage(msgspec.Struct):
 
 
 @dataclass(frozen=True)
-class _Session:
+class OpenSession:
     """The session as it stands under our lock."""
 
     tenant_id: UUID
@@ -143,7 +144,7 @@ def append_messages(*, tenant_id: UUID, session_id: UUID, given: Sequence[Messag
     NotFound or Erased when there is no such session, Erased when one of the external ids was erased.
     """
     with tenant_scope(
-        tenant_id, first=lambda: _execute(_LOCK, {"tenant": tenant_id, "session": session_id})
+        tenant_id, first=lambda: execute(_LOCK, {"tenant": tenant_id, "session": session_id})
     ) as locked:
         session = _session(tenant_id, session_id, locked)
         known = _known(session, given)
@@ -163,15 +164,17 @@ def append_messages(*, tenant_id: UUID, session_id: UUID, given: Sequence[Messag
         return Appended(stored, repeats=not rows, shown=shown)
 
 
-def _session(tenant_id: UUID, session_id: UUID, locked: "psycopg.Cursor[tuple[Any, ...]] | None") -> _Session:
+def _session(
+    tenant_id: UUID, session_id: UUID, locked: "psycopg.Cursor[tuple[Any, ...]] | None"
+) -> OpenSession:
     row = locked.fetchone() if locked is not None else None
     if row is None:
         explain_absence(tenant_id=tenant_id, object_id=session_id)
         raise NotFound
-    return _Session(tenant_id, session_id, *row)
+    return OpenSession(tenant_id, session_id, *row)
 
 
-def _known(session: _Session, given: Sequence[MessageIn]) -> dict[str, UUID]:
+def _known(session: OpenSession, given: Sequence[MessageIn]) -> dict[str, UUID]:
     """Ids of the messages that the session already holds, by external id."""
     external_ids = [message.external_id for message in given if message.external_id is not None]
     if not external_ids:
@@ -183,7 +186,7 @@ def _known(session: _Session, given: Sequence[MessageIn]) -> dict[str, UUID]:
         "external_ids": external_ids,
         "digests": digests,
     }
-    rows = _execute(_KNOWN, values).fetchall()
+    rows = execute(_KNOWN, values).fetchall()
     if any(external_id is None for external_id, _ in rows):
         raise Erased("A message of this external id was deleted or erased; it cannot come back.")
     return dict(rows)
@@ -203,7 +206,7 @@ def _first_of_each(given: Sequence[MessageIn], known: Mapping[str, UUID]) -> lis
 
 
 def _prepare(
-    session: _Session, fresh: list[MessageIn], now: datetime
+    session: OpenSession, fresh: list[MessageIn], now: datetime
 ) -> tuple[list[NewMessage], list[dict[str, Any]]]:
     """Rows to insert and, beside each, its answer."""
     if not fresh:
@@ -213,31 +216,16 @@ def _prepare(
     own_ids = iter(ids.new_ids(now, len(fresh)))
     rows, answers = [], []
     for position, message in enumerate(fresh, session.last_position + 1):
-        created_at = message.created_at or now
-        message_id = ids.new_id(created_at) if message.created_at else next(own_ids)
+        message_id = ids.new_id(message.created_at) if message.created_at else next(own_ids)
         prepared = prepare(message.content, message.attachments, scrubber)
-        row = NewMessage(
+        row = new_message(
+            message,
+            prepared,
             id=message_id,
-            created_at=created_at,
-            session_id=session.id,
-            role=message.role or "user",
+            at=message.created_at or now,
             position=position,
-            external_id=message.external_id,
-            name=message.name,
-            sealed=crypto.seal(prepared.plaintext, key=key, aad=message_aad(session.tenant_id, message_id)),
-            scrubbed=prepared.scrubbed,
-            scrubbed_attachments=prepared.scrubbed_attachments,
-            pii=prepared.pii,
-            identifiers=prepared.identifiers,
-            language=message.language,
-            intent=message.intent,
-            intent_confidence=message.intent_confidence,
-            turn_id=message.turn_id,
-            model=message.model,
-            usage=message.usage,
-            agent_responses=message.agent_responses,
-            metadata=message.metadata or {},
-            occurred_at=message.occurred_at,
+            session=session,
+            key=key,
         )
         rows.append(row)
         answers.append(
@@ -248,7 +236,43 @@ def _prepare(
     return rows, answers
 
 
-def _insert(session: _Session, rows: Sequence[NewMessage]) -> None:
+def new_message(
+    given: MessageIn,
+    prepared: Prepared,
+    *,
+    id: UUID,
+    at: datetime,
+    position: int,
+    session: OpenSession,
+    key: DataKeyMaterial,
+) -> NewMessage:
+    """The row of a message, sealed."""
+    return NewMessage(
+        id=id,
+        created_at=at,
+        session_id=session.id,
+        role=given.role or "user",
+        position=position,
+        external_id=given.external_id,
+        name=given.name,
+        sealed=crypto.seal(prepared.plaintext, key=key, aad=message_aad(session.tenant_id, id)),
+        scrubbed=prepared.scrubbed,
+        scrubbed_attachments=prepared.scrubbed_attachments,
+        pii=prepared.pii,
+        identifiers=prepared.identifiers,
+        language=given.language,
+        intent=given.intent,
+        intent_confidence=given.intent_confidence,
+        turn_id=given.turn_id,
+        model=given.model,
+        usage=given.usage,
+        agent_responses=given.agent_responses,
+        metadata=given.metadata or {},
+        occurred_at=given.occurred_at,
+    )
+
+
+def _insert(session: OpenSession, rows: Sequence[NewMessage]) -> None:
     values: dict[str, Any] = {
         "tenant": session.tenant_id,
         "session": session.id,
@@ -256,20 +280,25 @@ def _insert(session: _Session, rows: Sequence[NewMessage]) -> None:
         "count": len(rows),
         "newest": max(row.created_at for row in rows),
         "oldest": min(row.created_at for row in rows),
-        "intents": _json(Counter(row.intent for row in rows if row.intent is not None) or None),
+        "intents": encoded(Counter(row.intent for row in rows if row.intent is not None) or None),
     }
     if len(rows) == 1:
-        one = {name: getattr(rows[0], name) for name in _COLUMNS}
-        _execute(_INSERT_ONE, values | one | {name: _json(one[name]) for name in _JSON})
+        one = {name: getattr(rows[0], name) for name in COLUMNS}
+        execute(_INSERT_ONE, values | one | {name: encoded(one[name]) for name in _JSON})
         return
-    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in _COLUMNS}
+    execute(_INSERT_MANY, values | columns_of(rows))
+
+
+def columns_of(rows: Sequence[NewMessage]) -> dict[str, list[Any]]:
+    """The rows as an array for each column."""
+    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in COLUMNS}
     for name in _JSON:
-        columns[name] = [_json(value) for value in columns[name]]
+        columns[name] = [encoded(value) for value in columns[name]]
     columns["identifiers"] = [_array_literal(digests) for digests in columns["identifiers"]]
-    _execute(_INSERT_MANY, values | columns)
+    return columns
 
 
-def _json(value: Any) -> str | None:
+def encoded(value: Any) -> str | None:
     return None if value is None else msgspec.json.encode(value).decode()
 
 
@@ -277,7 +306,7 @@ def _array_literal(digests: Sequence[bytes]) -> str:
     return "{" + ",".join(f'"\\\\x{digest.hex()}"' for digest in digests) + "}"
 
 
-def _after_commit(session: _Session, answers: list[dict[str, Any]]) -> None:
+def _after_commit(session: OpenSession, answers: list[dict[str, Any]]) -> None:
     """Best effort, and outside the transaction: PostgreSQL already holds everything."""
     entries = windows.seal_entries(
         session.tenant_id, session.id, key_owner(session.customer_id, session.id), answers
@@ -290,7 +319,7 @@ def _after_commit(session: _Session, answers: list[dict[str, Any]]) -> None:
     transaction.on_commit(follow)
 
 
-def _execute(query: str, values: Mapping[str, Any]) -> "psycopg.Cursor[tuple[Any, ...]]":
+def execute(query: str, values: Mapping[str, Any]) -> "psycopg.Cursor[tuple[Any, ...]]":
     """Run a statement prepared on the server, on the connection and in the transaction of the open scope."""
     with connection.wrap_database_errors:
         cursor = psycopg.Cursor(connection.connection, row_factory=tuple_row)

@@ -1,6 +1,6 @@
 """What a message says: sealed as it was said, scrubbed for every other eye."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -33,13 +33,19 @@ class Scrubber:
 
     def __init__(self, tenant_id: UUID) -> None:
         self._tenant_id = tenant_id
+        self._hash: Callable[[str, str], bytes] | None = None
 
     def __call__(self, text: str) -> Scrubbed:
         return scrub(text, region=settings.PII_REGION, tag=self._tag)
 
     def digest(self, kind: str, normalised: str) -> bytes:
         """The keyed hash by which the person behind an identifier can be found."""
-        return keyed_identifier(self._tenant_id, kind, normalised)
+        return (self._hash or self.load())(f"identifier:{kind}", normalised)
+
+    def load(self) -> Callable[[str, str], bytes]:
+        """Look the key up, inside a tenant scope; afterwards none is needed, and any thread may scrub."""
+        self._hash = keyring.hasher(self._tenant_id)
+        return self._hash
 
     def _tag(self, kind: str, normalised: str) -> str:
         return self.digest(kind, normalised)[:3].hex()

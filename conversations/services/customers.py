@@ -18,7 +18,7 @@ from conversations.ports import Target, lifecycle
 from conversations.principals import Actor
 from conversations.querysets import TenantQuerySet
 from conversations.services.contents import keyed_identifier
-from conversations.services.late_arrivals import explain_missing_customer, refuse_late
+from conversations.services.late_arrivals import explain_missing_customer, late_customers, refuse_late
 from conversations.tenancy import tenant_scope
 
 # Summaries are kept for a calendar day at least; a day has 23 hours once a year.
@@ -89,6 +89,42 @@ def erase_customer(*, tenant_id: UUID, external_id: str, actor: Actor) -> Mappin
         )
 
 
+def ensure_customers(
+    tenant_id: UUID, made_at: Mapping[str, datetime | None]
+) -> tuple[dict[str, Customer], set[str]]:
+    """As `ensure_customer` for many of an import, with the time each was first spoken of; and those that were erased.
+
+    The new ones are as old as that time. Runs inside a tenant scope; all are locked, in one order.
+    """
+    if not made_at:
+        return {}, set()
+    rows = (
+        Customer.objects.for_tenant(tenant_id).filter(external_id__in=list(made_at)).order_by("external_id")
+    )
+    found = {row.external_id or "": row for row in rows.select_for_update(no_key=True)}
+    missing = {name: at for name, at in made_at.items() if name not in found}
+    erased = late_customers(tenant_id, missing)
+    now = ids.now()
+    new = [
+        Customer(
+            id=ids.new_id(at or now),
+            created_at=at or now,
+            tenant_id=tenant_id,
+            external_id=name,
+            identifiers=_identifiers(tenant_id, name),
+        )
+        for name, at in sorted(missing.items())
+        if name not in erased
+    ]
+    Customer.objects.bulk_create(new, ignore_conflicts=True)
+    if new:
+        names = [row.external_id for row in new]
+        made = Customer.objects.for_tenant(tenant_id).filter(external_id__in=names).order_by("external_id")
+        found |= {row.external_id or "": row for row in made.select_for_update(no_key=True)}
+        keyring.sealing_keys(tenant_id, [(KeyOwner.CUSTOMER, row.id) for row in found.values()])
+    return found, erased
+
+
 def ensure_customer(
     tenant_id: UUID,
     external_id: str,
@@ -105,10 +141,6 @@ def ensure_customer(
     if customer is None:
         refuse_late(tenant_id=tenant_id, kind="customer", external_id=external_id, made_at=made_at)
         now = ids.now()
-        identifiers = [
-            keyed_identifier(tenant_id, kind, value)
-            for kind, value in normalise_identifier(None, external_id, region=settings.PII_REGION)
-        ]
         with transaction.atomic():
             customer, created = Customer.objects.get_or_create(
                 tenant_id=tenant_id,
@@ -116,7 +148,7 @@ def ensure_customer(
                 defaults={
                     "id": ids.new_id(now),
                     "created_at": now,
-                    "identifiers": identifiers,
+                    "identifiers": _identifiers(tenant_id, external_id),
                     **(fields or {}),
                 },
             )
@@ -128,3 +160,11 @@ def ensure_customer(
             setattr(customer, name, value)
         customer.save(update_fields=[*fields, "updated_at"])
     return customer
+
+
+def _identifiers(tenant_id: UUID, external_id: str) -> list[bytes]:
+    """An external id may itself be a number or an address by which the person is found."""
+    return [
+        keyed_identifier(tenant_id, kind, value)
+        for kind, value in normalise_identifier(None, external_id, region=settings.PII_REGION)
+    ]

@@ -1,5 +1,6 @@
 """Late arrivals: what was erased does not come back by a retry, an import or a replay."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -25,6 +26,21 @@ def refuse_late(*, tenant_id: UUID, kind: str, external_id: str | None, made_at:
     )
     if grave is not None:
         raise _erased("This was erased; what is older than the erasure cannot come back.", grave)
+
+
+def late_customers(tenant_id: UUID, made_at: Mapping[str, datetime | None]) -> set[str]:
+    """Those of the external ids whose customer was erased after the time that is given for them."""
+    digests = {
+        external_digest(tenant_id, "customer", name): name for name, at in made_at.items() if at is not None
+    }
+    graves = Tombstone.objects.for_tenant(tenant_id).filter(digest__in=list(digests), kind="customer")
+    late = set()
+    for digest, buried_at in graves.values_list("digest", "created_at"):
+        name = digests[bytes(digest or b"")]
+        at = made_at[name]
+        if at is not None and buried_at > at:
+            late.add(name)
+    return late
 
 
 def explain_absence(*, tenant_id: UUID, object_id: UUID) -> None:

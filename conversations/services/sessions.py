@@ -1,6 +1,7 @@
 """Sessions: made or found, changed, closed, deleted."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from conversations.enums import KeyOwner, SessionStatus
 from conversations.exceptions import Conflict, Held, Invalid, NotFound
 from conversations.inputs import Outcome, SessionIn, SessionPatch, given, merge_patch, refuse_large
 from conversations.mirror.waking import wake
-from conversations.models import DataKey, Message, Session
+from conversations.models import Customer, DataKey, Message, Session
 from conversations.outcomes import TEXTS, searchable
 from conversations.ports import Target, lifecycle
 from conversations.principals import Actor
@@ -39,22 +40,7 @@ def create_session(*, tenant_id: UUID, body: SessionIn) -> tuple[Session, bool]:
         customer = None
         if body.customer_id is not None:
             customer = ensure_customer(tenant_id, body.customer_id, made_at=body.created_at)
-        at = body.created_at or ids.now()
-        session = Session(
-            id=ids.new_id(at),
-            created_at=at,
-            earliest_at=at,
-            tenant_id=tenant_id,
-            customer=customer,
-            external_id=body.external_id,
-            channel=body.channel,
-            language=body.language,
-            outlet_id=body.outlet_id,
-            title=_scrubbed(tenant_id, body.title),
-            intents=body.intents or {},
-            context=body.context or {},
-            metadata=body.metadata or {},
-        )
+        session = new_session(tenant_id, body, customer, at=body.created_at or ids.now())
         try:
             with transaction.atomic():
                 session.save(force_insert=True)
@@ -67,6 +53,25 @@ def create_session(*, tenant_id: UUID, body: SessionIn) -> tuple[Session, bool]:
         keyring.sealing_key(tenant_id, *key_owner(session.customer_id, session.id))
         transaction.on_commit(wake)
     return session, True
+
+
+def new_session(tenant_id: UUID, body: SessionIn, customer: Customer | None, *, at: datetime) -> Session:
+    """The row of a session, not stored yet. Runs inside a tenant scope."""
+    return Session(
+        id=ids.new_id(at),
+        created_at=at,
+        earliest_at=at,
+        tenant_id=tenant_id,
+        customer=customer,
+        external_id=body.external_id,
+        channel=body.channel,
+        language=body.language,
+        outlet_id=body.outlet_id,
+        title=_scrubbed(tenant_id, body.title),
+        intents=body.intents or {},
+        context=body.context or {},
+        metadata=body.metadata or {},
+    )
 
 
 def update_session(*, tenant_id: UUID, session_id: UUID, patch: SessionPatch) -> Session:

@@ -23,6 +23,7 @@ from conversations.models import (
     Customer,
     DataKey,
     IdempotencyRecord,
+    ImportedRecord,
     Memory,
     Message,
     Session,
@@ -43,7 +44,7 @@ Advance = Callable[[str, int, int], None]
 """What is being done, how much of it, of how much."""
 
 # In the order in which they refer to each other.
-LEFT_OVER: Sequence[type[Any]] = (ContextReceipt, IdempotencyRecord, Session, Customer)
+LEFT_OVER: Sequence[type[Any]] = (ContextReceipt, IdempotencyRecord, ImportedRecord, Session, Customer)
 COUNTED: Mapping[str, type[Any]] = {
     "customers": Customer,
     "sessions": Session,

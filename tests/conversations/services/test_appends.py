@@ -21,19 +21,17 @@ from tests.builders import make_session, make_tenant, say
 def statements(monkeypatch):
     """Every statement that the append sends, the tenant's setting included."""
     sent: list[str] = []
-    real = appends._execute
+    real = appends.execute
 
     def counted(query, values):
         sent.append(query)
         return real(query, values)
 
-    monkeypatch.setattr(appends, "_execute", counted)
+    monkeypatch.setattr(appends, "execute", counted)
 
     def run(work):
         sent.clear()
-        with connection.execute_wrapper(
-            lambda execute, sql, *rest: (sent.append(sql), execute(sql, *rest))[1]
-        ):
+        with connection.execute_wrapper(lambda run, sql, *rest: (sent.append(sql), run(sql, *rest))[1]):
             work()
         return [sql for sql in sent if "SAVEPOINT" not in sql]
 

@@ -1,0 +1,15 @@
+"""What was imported, so that nothing is stored twice."""
+
+from django.db import models
+
+from conversations.querysets import TenantQuerySet
+
+
+class ImportedRecord(models.Model):
+    """A record of another system, and what it became here. The key is keyed: nobody can guess a name from it."""
+
+    key = models.BinaryField(primary_key=True)
+    tenant = models.ForeignKey("conversations.Tenant", models.DO_NOTHING, db_constraint=False, db_index=False)
+    object_id = models.UUIDField()
+
+    objects = TenantQuerySet.as_manager()

@@ -1,0 +1,59 @@
+"""What was imported before: a record's identity over there, hashed under the tenant's key, and what it became here."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from conversations import keyring
+from conversations.models import ImportedRecord
+from conversations.statements import fetch_all
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('import ' || %(tenant)s::text, 0))"
+_FIND = """
+    SELECT key, object_id FROM conversations_importedrecord
+    WHERE tenant_id = %(tenant)s AND key = ANY (%(keys)s::bytea[])
+"""
+_NOTE = f"""
+    INSERT INTO {ImportedRecord._meta.db_table} (key, tenant_id, object_id)
+    SELECT u.key, %s, u.object_id FROM unnest(%s::bytea[], %s::uuid[]) AS u (key, object_id)
+    ON CONFLICT DO NOTHING
+"""
+
+
+class Ledger:
+    """The ledger of one tenant, for one transaction: imports of a tenant take turns. Made inside its scope."""
+
+    def __init__(self, tenant_id: UUID) -> None:
+        self._tenant_id = tenant_id
+        self._hash = keyring.hasher(tenant_id)
+        self._noted: dict[bytes, UUID] = {}
+
+    def lock(self) -> None:
+        """Wait for other imports of the tenant: what they store is found, and not stored again."""
+        with connection.cursor() as cursor:
+            # Another import's batch may take longer than a request would wait.
+            cursor.execute("SET LOCAL lock_timeout = '120s'")
+            cursor.execute(_LOCK, {"tenant": self._tenant_id})
+
+    def find(self, identities: Iterable[bytes]) -> Mapping[bytes, UUID]:
+        """What became of those that are known, by their identity."""
+        by_key = {self._key(one): one for one in identities}
+        values = {"tenant": self._tenant_id, "keys": list(by_key)}
+        return {by_key[key]: object_id for key, object_id in fetch_all(_FIND, values)}
+
+    def note(self, identity: bytes, object_id: UUID) -> None:
+        """Remember with the batch."""
+        self._noted[self._key(identity)] = object_id
+
+    def write(self) -> None:
+        if not self._noted:
+            return
+        with connection.cursor() as cursor:
+            values: list[Any] = [self._tenant_id, list(self._noted), list(self._noted.values())]
+            cursor.execute(_NOTE, values)
+        self._noted.clear()
+
+    def _key(self, identity: bytes) -> bytes:
+        return self._hash("imported", identity.hex())

@@ -1,0 +1,320 @@
+"""Storing what `conversations.importing` reads: batch by batch, each one transaction with its ledger.
+
+Interrupted anywhere, the same import again finds in the ledger what is stored and goes on. Reading and scrubbing run
+on a thread of their own while PostgreSQL stores the batch before.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from queue import Full, Queue
+from typing import Any
+from uuid import UUID
+
+from conversations.exceptions import Refused
+from conversations.importing import (
+    ImportedCustomer,
+    ImportedMemory,
+    ImportedMessage,
+    ImportedSession,
+    LineError,
+    Record,
+)
+from conversations.importing.identity import is_uuid, message_identity, session_identity
+from conversations.inputs import merge_patch
+from conversations.memory_inputs import MemoryIn
+from conversations.mirror.waking import wake
+from conversations.models import Memory
+from conversations.ports import Carrier, registry
+from conversations.services.contents import Prepared, Scrubber, prepare
+from conversations.services.customers import ensure_customers
+from conversations.services.import_ledger import Ledger
+from conversations.services.import_messages import Ready, store_messages
+from conversations.services.import_sessions import Sessions, find_or_make_sessions
+from conversations.services.late_arrivals import late_customers
+from conversations.services.memories import create_memories
+from conversations.tenancy import tenant_scope
+
+BATCH = 1000  # records of one transaction
+BATCH_BYTES = 4 * 1024 * 1024  # of content in one
+AHEAD = 2  # batches read while one is stored
+MOST_ERRORS = 10_000  # told line by line; more are counted
+
+Advance = Callable[[str, int], None]
+
+
+@dataclass
+class ImportReport:
+    """What became of an import. `stored` and `skipped` count messages; of a dry run nothing is stored."""
+
+    dry_run: bool
+    sessions: int = 0
+    messages: int = 0
+    stored: int = 0
+    skipped: int = 0
+    customers: int = 0
+    memories: int = 0
+    portraits: int = 0
+    failed: int = 0
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def refuse(self, error: LineError) -> None:
+        self.failed += 1
+        if len(self.errors) < MOST_ERRORS:
+            origin = error.origin
+            told = {"file": origin.file, "line": origin.line, "code": error.code, "detail": error.detail}
+            self.errors.append(told)
+
+
+@dataclass
+class _Batch:
+    """Records in their order, messages with what they say scrubbed."""
+
+    records: list[Record] = field(default_factory=list)
+    prepared: dict[int, Prepared] = field(default_factory=dict)
+    errors: list[LineError] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, record: Record | LineError, scrubber: Scrubber | None) -> None:
+        if isinstance(record, LineError):
+            self.errors.append(record)
+            self.size += 1
+            return
+        self.records.append(record)
+        if isinstance(record, ImportedMessage) and scrubber is not None:
+            prepared = prepare(record.given.content, record.given.attachments, scrubber)
+            self.prepared[id(record)] = prepared
+            self.size += len(prepared.plaintext)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.records) + len(self.errors) >= BATCH or self.size >= BATCH_BYTES
+
+    def of(self, kind: type) -> list[Any]:
+        return [record for record in self.records if isinstance(record, kind)]
+
+
+def import_records(
+    *,
+    tenant_id: UUID,
+    records: Iterable[Record | LineError],
+    dry_run: bool = False,
+    advance: Advance = lambda what, done: None,
+) -> ImportReport:
+    """Store the records that are not stored yet; what is wrong with a line stands in the report, the rest is stored."""
+    started = time.monotonic()
+    report = ImportReport(dry_run)
+    seen: set[int] = set()
+    done = 0
+    with tenant_scope(tenant_id):
+        scrubber = Scrubber(tenant_id)
+        scrubber.load()
+    for batch in _read_ahead(records, None if dry_run else scrubber):
+        for error in batch.errors:
+            report.refuse(error)
+        messages = batch.of(ImportedMessage)
+        report.messages += len(messages)
+        seen |= {hash(one.session) for one in messages}
+        seen |= {hash(one.source_id or one.key) for one in batch.of(ImportedSession)}
+        report.sessions = len(seen)
+        _Storing(tenant_id, batch, report).run()
+        done += len(batch.records) + len(batch.errors)
+        advance("records", done)
+    report.seconds = round(time.monotonic() - started, 3)
+    return report
+
+
+class _Storing:
+    """One batch on its way into the record."""
+
+    def __init__(self, tenant_id: UUID, batch: _Batch, report: ImportReport) -> None:
+        self.tenant_id, self.batch, self.report = tenant_id, batch, report
+
+    def run(self) -> None:
+        with tenant_scope(self.tenant_id):
+            self.ledger = Ledger(self.tenant_id)
+            if not self.report.dry_run:
+                self.ledger.lock()
+            self.known = self.ledger.find(self._identities())
+            messages = [one for one in self.batch.of(ImportedMessage) if self._is_new(one)]
+            self.report.skipped += len(self.batch.of(ImportedMessage)) - len(messages)
+            if self.report.dry_run:
+                return
+            self._store_customers()
+            sessions = find_or_make_sessions(
+                self.tenant_id, self.ledger, self.known, self.batch.of(ImportedSession), messages
+            )
+            self._refuse_sessions(sessions)
+            self._store_messages(sessions, messages)
+            self.ledger.write()  # evidence may lie in this batch
+            self._store_memories()
+            self._carry()
+            self.ledger.write()
+        wake()
+
+    def _identities(self) -> Iterator[bytes]:
+        for record in self.batch.records:
+            yield record.key
+            if isinstance(record, ImportedMessage):
+                yield session_identity(record.session)
+            elif isinstance(record, ImportedSession) and record.source_id is not None:
+                yield session_identity(record.source_id)
+
+    def _is_new(self, record: Record) -> bool:
+        """A record that stands twice in one batch is new once."""
+        return record.key not in self.known
+
+    def _refuse(self, record: Record, code: str, detail: str) -> None:
+        self.report.refuse(LineError(record.origin, code, detail))
+
+    def _store_customers(self) -> None:
+        lines = {one.key: one for one in self.batch.of(ImportedCustomer) if self._is_new(one)}
+        if not lines:
+            return
+        customers, erased = ensure_customers(
+            self.tenant_id, {one.given.customer_id: one.given.created_at for one in lines.values()}
+        )
+        for one in lines.values():
+            if one.given.customer_id in erased:
+                self._refuse(one, "erased", "This customer was erased; what is older cannot come back.")
+                continue
+            row = customers[one.given.customer_id]
+            row.metadata = merge_patch(row.metadata, one.given.metadata or {}) or {}
+            row.language = one.given.language or row.language
+            row.save(update_fields=["metadata", "language", "updated_at"])
+            self.ledger.note(one.key, row.id)
+            self.report.customers += 1
+
+    def _refuse_sessions(self, sessions: Sessions) -> None:
+        for one in self.batch.of(ImportedSession):
+            if one.key in sessions.refused:
+                self._refuse(
+                    one, "erased", "This was erased; what is older than the erasure cannot come back."
+                )
+
+    def _store_messages(self, sessions: Sessions, messages: Sequence[ImportedMessage]) -> None:
+        ready: dict[bytes, Ready] = {}
+        for one in messages:
+            session_id = sessions.of(one.session)
+            if session_id is None:
+                self._refuse(one, "erased", "Its session was deleted or erased; it cannot come back.")
+            elif one.key in ready:
+                self.report.skipped += 1
+            else:
+                ready[one.key] = Ready(one, self.batch.prepared[id(one)], session_id)
+        result = store_messages(self.tenant_id, self.ledger, list(ready.values()))
+        self.report.stored += result.stored
+        self.report.skipped += result.skipped
+        for record, code, detail in result.refused:
+            self._refuse(record, code, detail)
+
+    def _store_memories(self) -> None:
+        lines = {one.key: one for one in self.batch.of(ImportedMemory) if self._is_new(one)}
+        stored = self._memories_of([one.given.id for one in lines.values() if is_uuid(one.given.id)])
+        sources = self._evidence(name for one in lines.values() for name in one.given.source_message_ids)
+        for one in lines.values():
+            given, at = one.given, one.given.created_at
+            if (there := stored.get(one.given.id or "")) is not None:
+                self.ledger.note(one.key, there)
+                continue
+            if given.customer_id is not None and late_customers(self.tenant_id, {given.customer_id: at}):
+                self._refuse(one, "erased", "Its customer was erased; it cannot come back.")
+                continue
+            if missing := [name for name in given.source_message_ids if name not in sources]:
+                self._refuse(
+                    one, "unknown_evidence", f"source_message_ids: no message {missing[0]} was imported."
+                )
+                continue
+            body = MemoryIn(
+                content=given.content,
+                kind=given.kind,
+                customer_id=given.customer_id,
+                external_id=given.external_id,
+                metadata=given.metadata,
+                source_message_ids=[sources[name] for name in given.source_message_ids],
+                embedding=given.embedding,
+                profile=given.profile,
+                expires_at=given.expires_at,
+            )
+            try:
+                (row,), new = create_memories(tenant_id=self.tenant_id, given=[body], created_at=at)
+            except Refused as problem:
+                self._refuse_because(one, problem)
+                continue
+            self.ledger.note(one.key, row.id)
+            self.report.memories += new
+
+    def _memories_of(self, own: Sequence[str]) -> dict[str, UUID]:
+        """Those of these ids that are here: an export came back to where it was made."""
+        rows = Memory.objects.for_tenant(self.tenant_id).filter(id__in=own) if own else Memory.objects.none()
+        return {str(memory_id): memory_id for memory_id in rows.values_list("id", flat=True)}
+
+    def _carry(self) -> None:
+        """What other apps store."""
+        mine: list[tuple[Carrier, Any]] = [
+            (carrier, record)
+            for record in {one.key: one for one in self.batch.records}.values()
+            for carrier in registry.carriers.values()
+            if isinstance(record, carrier.takes) and self._is_new(record)
+        ]
+        message_ids = self._evidence(name for carrier, record in mine for name in carrier.sources(record))
+        for carrier, record in mine:
+            try:
+                object_id = carrier.take(self.tenant_id, record, message_ids)
+            except Refused as problem:
+                self._refuse_because(record, problem)
+                continue
+            self.ledger.note(record.key, object_id)
+            self.report.portraits += 1
+
+    def _refuse_because(self, record: Record, problem: Refused) -> None:
+        errors = getattr(problem, "errors", ())
+        self._refuse(record, errors[0].code if errors else type(problem).__name__.lower(), problem.detail)
+
+    def _evidence(self, names: Iterable[str]) -> dict[str, UUID]:
+        """What became of the messages of these ids."""
+        by_identity = {message_identity(name): name for name in names}
+        if not by_identity:
+            return {}
+        return {by_identity[one]: found for one, found in self.ledger.find(by_identity).items()}
+
+
+def _read_ahead(records: Iterable[Record | LineError], scrubber: Scrubber | None) -> Iterator[_Batch]:
+    """The records in batches, read on a thread while the caller stores."""
+    ready: Queue[_Batch | BaseException | None] = Queue(AHEAD)
+    stopped = threading.Event()
+
+    def offer(one: _Batch | BaseException | None) -> None:
+        while not stopped.is_set():
+            try:
+                ready.put(one, timeout=0.5)
+            except Full:
+                continue
+            return
+
+    def read() -> None:
+        try:
+            batch = _Batch()
+            for record in records:
+                batch.add(record, scrubber)
+                if batch.is_full:
+                    offer(batch)
+                    batch = _Batch()
+                if stopped.is_set():
+                    return
+            if batch.records or batch.errors:
+                offer(batch)
+            offer(None)
+        except BaseException as error:  # noqa: BLE001  (raised where the batches are awaited)
+            offer(error)
+
+    threading.Thread(target=read, name="import-reader", daemon=True).start()
+    try:
+        while (one := ready.get()) is not None:
+            if isinstance(one, BaseException):
+                raise one
+            yield one
+    finally:
+        stopped.set()
