@@ -138,8 +138,9 @@ def ensure_customer(
     The row stays locked, so that no erasure comes between finding the customer and writing something of theirs.
     """
     customer = lock_customer(tenant_id, external_id)
+    # Also when somebody new goes by this id: what is older than the erasure is the erased one's.
+    refuse_late(tenant_id=tenant_id, kind="customer", external_id=external_id, made_at=made_at)
     if customer is None:
-        refuse_late(tenant_id=tenant_id, kind="customer", external_id=external_id, made_at=made_at)
         now = ids.now()
         with transaction.atomic():
             customer, created = Customer.objects.get_or_create(
