@@ -132,6 +132,8 @@ def _database_as(role: str) -> dict[str, Any]:
         "assume_role": f"{DATABASE_ROLE_PREFIX}_{role}",
         "application_name": f"remembrancer-{role}",
         "connect_timeout": 3,
+        # Only what asks for it is prepared on the server; without a number here psycopg would prepare nothing at all.
+        "prepare_threshold": 1_000_000,
         # Milliseconds. A request waits for no lock longer than 2 s and runs no statement longer than 30 s.
         "options": "" if role == "owner" else "-c lock_timeout=2000 -c statement_timeout=30000",
         **_database.get("OPTIONS", {}),
