@@ -23,6 +23,7 @@ from conversations.backends.values import (
     MirroredVersion,
     MirrorKey,
     Outcome,
+    Pushes,
     Removal,
     SearchFilter,
     SessionScore,
@@ -288,10 +289,11 @@ class FakeWindow:
         self.lists: dict[WindowKey, list[bytes]] = {}
         self.is_away = False
 
-    def push(self, key: WindowKey, epoch: int, entries: Sequence[WindowEntry]) -> None:
+    def push(self, pushes: Pushes) -> None:
         """Add messages just committed."""
         self._answer()
-        self.lists[key] = (self.lists.get(key, []) + pushed(key, epoch, entries))[-self.size :]
+        for (key, epoch), entries in pushes.items():
+            self.lists[key] = (self.lists.get(key, []) + pushed(key, epoch, entries))[-self.size :]
 
     def read(self, key: WindowKey, epoch: int, head: int, limit: int) -> tuple[WindowEntry, ...] | None:
         """The last `limit` messages, or None."""

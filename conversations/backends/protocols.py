@@ -21,6 +21,7 @@ from conversations.backends.values import (
     LexicalHit,
     MirroredVersion,
     MirrorKey,
+    Pushes,
     SearchFilter,
     Vector,
     VectorHit,
@@ -162,8 +163,8 @@ class WindowStore(Protocol):
 
     name: str
 
-    def push(self, key: WindowKey, epoch: int, entries: Sequence[WindowEntry]) -> None:
-        """Add messages just committed, positions without a gap."""
+    def push(self, pushes: Pushes) -> None:
+        """Add messages just committed."""
         ...
 
     def read(self, key: WindowKey, epoch: int, head: int, limit: int) -> tuple[WindowEntry, ...] | None:

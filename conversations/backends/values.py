@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -309,3 +309,7 @@ class WindowEntry:
 
     position: int
     sealed: bytes
+
+
+Pushes = Mapping[tuple[WindowKey, int], Sequence[WindowEntry]]
+"""Messages just committed, by window and epoch; positions without a gap."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from conversations.backends.breaker import CircuitBreaker
-from conversations.backends.values import StoreUnavailable, WindowEntry, WindowKey
+from conversations.backends.values import Pushes, StoreUnavailable, WindowEntry, WindowKey
 
 HOUR = 3600
 SOCKET_TIMEOUT = 0.1
@@ -113,9 +113,16 @@ class RedisWindow:
             driver_info=None,
         )
 
-    def push(self, key: WindowKey, epoch: int, entries: Sequence[WindowEntry]) -> None:
-        """Add messages just committed, positions without a gap, and wake who listens to the session."""
-        self._write(key, pushed(key, epoch, entries[-self.size :]), wakes=True)
+    def push(self, pushes: Pushes) -> None:
+        """Add messages just committed, and wake who listens to their sessions; in one exchange."""
+        with self._call() as client, client.pipeline(transaction=False) as pipe:
+            for (key, epoch), entries in pushes.items():
+                self._append(pipe, list_name(key), pushed(key, epoch, entries[-self.size :]))
+                pipe.publish(channel_name(key), b"")
+            answers = pipe.execute(raise_on_error=False)
+        each = len(answers) // len(pushes)
+        for number, (key, _) in enumerate(pushes):
+            self._forget_refused(key, answers[number * each : (number + 1) * each])
 
     def read(self, key: WindowKey, epoch: int, head: int, limit: int) -> tuple[WindowEntry, ...] | None:
         """The last `limit` messages, oldest first (fewer only if the session has no more); None is a miss."""
@@ -134,7 +141,13 @@ class RedisWindow:
         """Replace the window by these, oldest first; `complete` when the session has none before them."""
         kept = entries[-self.size :]
         complete = complete and len(kept) == len(entries)
-        self._write(key, refilled(key, epoch, head, kept, complete=complete), replace=True)
+        name, values = list_name(key), refilled(key, epoch, head, kept, complete=complete)
+        with self._call() as client, client.pipeline(transaction=True) as pipe:
+            pipe.delete(name)
+            if values:
+                self._append(pipe, name, values)
+            answers = pipe.execute(raise_on_error=False)
+        self._forget_refused(key, answers)
 
     def forget(self, key: WindowKey) -> None:
         """Drop the window, and wake who listens to the session."""
@@ -173,22 +186,14 @@ class RedisWindow:
         with self._call() as client:
             client.ping()
 
-    def _write(
-        self, key: WindowKey, values: list[bytes], *, replace: bool = False, wakes: bool = False
-    ) -> None:
-        name = list_name(key)
-        with self._call() as client, client.pipeline(transaction=replace) as pipe:
-            if replace:
-                pipe.delete(name)
-            if values:
-                pipe.rpush(name, *values)
-                pipe.ltrim(name, -self.size, -1)
-                pipe.expire(name, self._ttl)
-            if wakes:
-                pipe.publish(channel_name(key), b"")
-            answers = pipe.execute(raise_on_error=False)
+    def _append(self, pipe: redis.client.Pipeline, name: str, values: Sequence[bytes]) -> None:
+        pipe.rpush(name, *values)
+        pipe.ltrim(name, -self.size, -1)
+        pipe.expire(name, self._ttl)
+
+    def _forget_refused(self, key: WindowKey, answers: Sequence[Any]) -> None:
+        """A key of another type, or no memory left: without a window PostgreSQL answers."""
         if any(isinstance(answer, redis.ResponseError) for answer in answers):
-            # A key of another type, or no memory left: without a window PostgreSQL answers.
             self.forget(key)
 
     @contextmanager

@@ -20,6 +20,7 @@ from django.db import connection, transaction
 from psycopg.rows import tuple_row
 
 from conversations import crypto, ids, keyring, presenters
+from conversations.backends.values import WindowKey
 from conversations.crypto import DataKeyMaterial
 from conversations.exceptions import Erased, NotFound
 from conversations.inputs import MessageIn
@@ -29,6 +30,7 @@ from conversations.services.contents import Prepared, Scrubber, key_owner, messa
 from conversations.services.idempotency import Shown
 from conversations.services.late_arrivals import explain_absence, external_digest
 from conversations.services.reading import read_messages
+from conversations.services.window_writer import writer
 from conversations.tenancy import tenant_scope
 
 _LOCK = """
@@ -313,7 +315,7 @@ def _after_commit(session: OpenSession, answers: list[dict[str, Any]]) -> None:
     )
 
     def follow() -> None:
-        windows.push(tenant_id=session.tenant_id, session_id=session.id, epoch=session.epoch, entries=entries)
+        writer.push(WindowKey(session.tenant_id, session.id), session.epoch, entries)
         wake()
 
     transaction.on_commit(follow)

@@ -22,6 +22,7 @@ from conversations.models import Session
 from conversations.ports import lifecycle
 from conversations.services.contents import key_owner
 from conversations.services.reading import last_messages, with_processing
+from conversations.services.window_writer import writer
 from conversations.tenancy import tenant_scope
 
 log = structlog.get_logger(__name__)
@@ -56,11 +57,6 @@ def seal_entries(
     ]
 
 
-def push(*, tenant_id: UUID, session_id: UUID, epoch: int, entries: Sequence[WindowEntry]) -> None:
-    """Add messages that were just committed. Best effort: a window that missed one is found broken when read."""
-    _attempt("push", lambda redis: redis.push(WindowKey(tenant_id, session_id), epoch, entries))
-
-
 def announce(tenant_id: UUID, session_id: UUID) -> None:
     """Wake who listens to the session. Best effort: they look for themselves, too."""
     _attempt("announce", lambda redis: redis.wake(WindowKey(tenant_id, session_id)))
@@ -68,7 +64,9 @@ def announce(tenant_id: UUID, session_id: UUID) -> None:
 
 def forget(tenant_id: UUID, session_id: UUID) -> None:
     """Drop a window; its session's epoch has been raised, so that it is ignored even if this fails."""
-    _attempt("forget", lambda redis: redis.forget(WindowKey(tenant_id, session_id)))
+    key = WindowKey(tenant_id, session_id)
+    writer.settle(key)  # or it would come back
+    _attempt("forget", lambda redis: redis.forget(key))
 
 
 def read_window(
@@ -106,6 +104,7 @@ def _ask_redis(session: Session, limit: int) -> tuple[Sequence[WindowEntry] | No
     if redis is None or limit > settings.WINDOW_SIZE or not session.message_count:
         return None, []
     wanted = min(settings.WINDOW_SIZE, session.message_count)
+    writer.settle(_key(session))
     try:
         return redis.read(_key(session), session.epoch, session.last_position, wanted), []
     except StoreUnavailable:

@@ -60,7 +60,7 @@ def entries(*positions: int) -> tuple[WindowEntry, ...]:
 def test_every_touch_prolongs_the_window(store: RedisWindow, raw: redis.Redis, key: WindowKey) -> None:
     lives = []
     for touch in (
-        lambda: store.push(key, 1, entries(1)),
+        lambda: store.push({(key, 1): entries(1)}),
         lambda: store.read(key, 1, 1, 1),
         lambda: store.refill(key, 1, 1, entries(1), complete=True),
     ):
@@ -72,7 +72,7 @@ def test_every_touch_prolongs_the_window(store: RedisWindow, raw: redis.Redis, k
 
 
 def test_a_window_that_expired_is_a_miss(store: RedisWindow, raw: redis.Redis, key: WindowKey) -> None:
-    store.push(key, 1, entries(1))
+    store.push({(key, 1): entries(1)})
     raw.pexpire(list_name(key), 1)
     time.sleep(0.01)
 
@@ -82,7 +82,7 @@ def test_a_window_that_expired_is_a_miss(store: RedisWindow, raw: redis.Redis, k
 def test_values_are_sealed_bytes_with_their_owner_and_no_pickle(
     store: RedisWindow, raw: redis.Redis, key: WindowKey
 ) -> None:
-    store.push(key, 7, entries(1))
+    store.push({(key, 7): entries(1)})
 
     (value,) = raw.lrange(list_name(key), 0, -1)
 
@@ -100,7 +100,7 @@ def test_values_are_sealed_bytes_with_their_owner_and_no_pickle(
 
 
 def test_flushing_redis_is_a_miss_and_heals(store: RedisWindow, raw: redis.Redis, key: WindowKey) -> None:
-    store.push(key, 1, entries(1, 2))
+    store.push({(key, 1): entries(1, 2)})
     raw.delete(list_name(key))
     missed = store.read(key, 1, 2, 2)
 
@@ -135,7 +135,7 @@ def poisoned(key: WindowKey) -> dict[str, bytes]:
 def test_a_poisoned_value_is_a_miss_and_a_refill_mends_it(
     store: RedisWindow, raw: redis.Redis, key: WindowKey, kind: str
 ) -> None:
-    store.push(key, 1, entries(1))
+    store.push({(key, 1): entries(1)})
     raw.rpush(list_name(key), poisoned(key)[kind])
 
     missed = store.read(key, 1, 2, 2)
@@ -151,8 +151,8 @@ def test_a_key_of_another_type_is_a_miss_and_is_dropped_by_the_next_push(
     raw.set(list_name(key), "a string")
     missed = store.read(key, 1, 1, 1)
 
-    store.push(key, 1, entries(1))
-    store.push(key, 1, entries(1))
+    store.push({(key, 1): entries(1)})
+    store.push({(key, 1): entries(1)})
 
     assert missed is None
     assert store.read(key, 1, 1, 1) == entries(1)
@@ -161,10 +161,10 @@ def test_a_key_of_another_type_is_a_miss_and_is_dropped_by_the_next_push(
 def test_without_memory_left_a_window_is_given_up_rather_than_kept_stale(
     store: RedisWindow, raw: redis.Redis, key: WindowKey
 ) -> None:
-    store.push(key, 1, entries(1))
+    store.push({(key, 1): entries(1)})
     raw.config_set("maxmemory", "1")
     try:
-        store.push(key, 1, entries(2))
+        store.push({(key, 1): entries(2)})
         left = raw.exists(list_name(key))
     finally:
         raw.config_set("maxmemory", "0")
@@ -224,9 +224,12 @@ def seconds(call: Callable[[], object]) -> float:
 def test_redis_down_is_told_at_once_and_heals(
     distant: RedisWindow, proxy: FaultProxy, key: WindowKey
 ) -> None:
-    distant.push(key, 1, entries(1))
+    distant.push({(key, 1): entries(1)})
     proxy.down()
-    took = [seconds(lambda: distant.read(key, 1, 1, 1)), seconds(lambda: distant.push(key, 1, entries(2)))]
+    took = [
+        seconds(lambda: distant.read(key, 1, 1, 1)),
+        seconds(lambda: distant.push({(key, 1): entries(2)})),
+    ]
     proxy.up()
 
     assert max(took) < SLACK
@@ -243,7 +246,7 @@ def test_a_hanging_redis_costs_a_tenth_of_a_second(
 
     for call in (
         lambda: distant.read(key, 1, 1, 1),
-        lambda: distant.push(key, 1, entries(1)),
+        lambda: distant.push({(key, 1): entries(1)}),
         lambda: distant.forget(key),
     ):
         assert seconds(call) < PROMISED + SLACK
@@ -254,8 +257,8 @@ def test_a_late_answer_never_reaches_the_next_question(
     distant: RedisWindow, proxy: FaultProxy, key: WindowKey
 ) -> None:
     other = WindowKey(key.tenant_id, new_id())
-    distant.push(key, 1, entries(1))
-    distant.push(other, 1, entries(1, 2))
+    distant.push({(key, 1): entries(1)})
+    distant.push({(other, 1): entries(1, 2)})
     proxy.latency = PROMISED * 1.5
     seconds(lambda: distant.read(key, 1, 1, 1))
     proxy.heal()
@@ -268,7 +271,7 @@ def test_a_late_answer_never_reaches_the_next_question(
 def test_an_answer_cut_off_is_away_and_not_a_short_window(
     distant: RedisWindow, proxy: FaultProxy, key: WindowKey, cut: int
 ) -> None:
-    distant.push(key, 1, entries(1, 2))
+    distant.push({(key, 1): entries(1, 2)})
     proxy.answered, proxy.cut_after = 0, cut
 
     seconds(lambda: distant.read(key, 1, 2, 2))

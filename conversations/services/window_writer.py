@@ -1,0 +1,58 @@
+"""Windows are written behind the commit by one thread: an append waits for no Redis, and many share an exchange."""
+
+import threading
+from collections.abc import Sequence
+
+import structlog
+
+from conversations.backends.configured import window_store
+from conversations.backends.values import StoreUnavailable, WindowEntry, WindowKey
+
+log = structlog.get_logger(__name__)
+
+PATIENCE = 0.1  # seconds that somebody waits for what was appended just before
+
+
+class WindowWriter:
+    """What is lost with the process, or while Redis is away, is found missing by who reads the window."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[WindowKey, int], list[WindowEntry]] = {}
+        self._in_hand: dict[tuple[WindowKey, int], list[WindowEntry]] = {}
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def push(self, key: WindowKey, epoch: int, entries: Sequence[WindowEntry]) -> None:
+        """Add messages just committed, soon. Returns at once."""
+        with self._changed:
+            if self._thread is None or not self._thread.is_alive():  # a fork leaves it behind
+                self._in_hand = {}
+                self._thread = threading.Thread(target=self._run, name="window-writer", daemon=True)
+                self._thread.start()
+            self._waiting.setdefault((key, epoch), []).extend(entries)
+            self._changed.notify_all()
+
+    def settle(self, key: WindowKey) -> None:
+        """Return when what this process has appended to the session is written, or patience is at its end."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_pending(key), PATIENCE)
+
+    def _is_pending(self, key: WindowKey) -> bool:
+        return any(key == other for pushes in (self._waiting, self._in_hand) for other, _ in pushes)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._in_hand = {}
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._waiting)
+                self._in_hand, self._waiting = self._waiting, {}
+            redis = window_store()
+            try:
+                if redis is not None:
+                    redis.push(self._in_hand)
+            except StoreUnavailable as error:
+                log.info("window.not_written", step="push", reason=error.reason)
+
+
+writer = WindowWriter()
