@@ -13,18 +13,17 @@ from conversations.exceptions import TenantMissing
 
 T = TypeVar("T")
 
-_ANNOUNCE = "SELECT set_config('app.tenant', %s, true)"
 _current: ContextVar[UUID | None] = ContextVar("tenant", default=None)
 
 
 @contextmanager
 def tenant_scope(
-    tenant_id: UUID, *, first: Callable[[], T] | None = None, snapshot: bool = False
+    tenant_id: UUID, *, opened_by: Callable[[], T] | None = None, snapshot: bool = False
 ) -> Iterator[T | None]:
     """A transaction on `default` that sees this tenant's rows and no others. Inside the same scope: part of it.
 
-    The setting is local to the transaction, so nothing of it is left on a persistent connection. `first` is the
-    scope's first statement where time counts: it travels together with BEGIN and the setting, and is yielded.
+    The setting is local to the transaction, so nothing of it is left on a persistent connection. Where time counts,
+    `opened_by` runs a first statement that announces the tenant by itself; what it returns is yielded.
     With `snapshot` every statement sees the record as of one moment, and may take as long as it needs.
     """
     outer = _current.get()
@@ -33,7 +32,9 @@ def tenant_scope(
     with transaction.atomic(savepoint=False):
         if snapshot and outer is None:
             _take_snapshot()
-        result = _announce(tenant_id, first) if outer is None else _run(first)
+        if opened_by is None and outer is None:
+            _announce(tenant_id)
+        result = opened_by() if opened_by is not None else None
         token = _current.set(tenant_id)
         try:
             yield result
@@ -47,19 +48,9 @@ def _take_snapshot() -> None:
         cursor.execute("SET LOCAL statement_timeout = 0")
 
 
-def _announce(tenant_id: UUID, first: Callable[[], T] | None) -> T | None:
-    connection = connections[DEFAULT_DB_ALIAS]
-    with connection.cursor() as cursor:
-        if first is None:
-            cursor.execute(_ANNOUNCE, [str(tenant_id)])
-            return None
-        with connection.connection.pipeline():
-            cursor.execute(_ANNOUNCE, [str(tenant_id)])
-            return first()
-
-
-def _run(first: Callable[[], T] | None) -> T | None:
-    return first() if first is not None else None
+def _announce(tenant_id: UUID) -> None:
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute("SELECT set_config('app.tenant', %s, true)", [str(tenant_id)])
 
 
 def current_tenant_id() -> UUID:

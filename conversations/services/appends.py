@@ -1,7 +1,7 @@
-"""Appending messages: at most four statements, the same for one message or a thousand.
+"""Appending messages: at most three statements, the same for one message or a thousand.
 
-tenant -> lock the session -> [external ids already known] -> bump its counters and insert. The trigger writes the
-outbox inside the insert; the Redis window and the mirror's wake-up come after the commit and may fail.
+announce the tenant and lock the session -> [external ids already known] -> bump its counters and insert. The trigger
+writes the outbox inside the insert; the Redis window and the mirror's wake-up come after the commit and may fail.
 
 This path is hot: it speaks to psycopg directly, because Django's cursor binds parameters in Python and its ORM would
 cost more than the statements themselves.
@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -33,12 +34,7 @@ from conversations.services.reading import read_messages
 from conversations.services.window_writer import writer
 from conversations.tenancy import tenant_scope
 
-_LOCK = """
-    SELECT s.last_position, s.customer_id, s.epoch, c.external_id
-    FROM conversations_session s
-    LEFT JOIN conversations_customer c ON c.tenant_id = s.tenant_id AND c.id = s.customer_id
-    WHERE s.tenant_id = %(tenant)s AND s.id = %(session)s AND s.hidden_at IS NULL FOR UPDATE OF s
-"""
+_LOCK = "SELECT last_position, customer_id, epoch, customer FROM lock_session(%(tenant)s, %(session)s)"
 _KNOWN = """
     SELECT external_id, id FROM conversations_message
     WHERE tenant_id = %(tenant)s AND session_id = %(session)s AND external_id = ANY (%(external_ids)s::text[])
@@ -145,9 +141,8 @@ def append_messages(*, tenant_id: UUID, session_id: UUID, given: Sequence[Messag
     A message whose `external_id` the session holds is not stored again: the stored one stands in its place.
     NotFound or Erased when there is no such session, Erased when one of the external ids was erased.
     """
-    with tenant_scope(
-        tenant_id, first=lambda: execute(_LOCK, {"tenant": tenant_id, "session": session_id})
-    ) as locked:
+    locking = partial(execute, _LOCK, {"tenant": tenant_id, "session": session_id})
+    with tenant_scope(tenant_id, opened_by=locking) as locked:
         session = _session(tenant_id, session_id, locked)
         known = _known(session, given)
         now = ids.now()  # after the lock: within a session, time follows position
