@@ -110,7 +110,7 @@ def _fitting(terms: Sequence[str]) -> Sequence[str]:
 
 def _entry(term: str, positions: list[int]) -> str:
     if len(positions) == 1 and positions[0] < LAST_POSITION:
-        return f"{_quoted(term)}:{positions[0]}"
+        return f"{term if term.isalnum() else _quoted(term)}:{positions[0]}"
     kept = [min(position, LAST_POSITION) for position in positions[:MOST_POSITIONS]]
     return f"{_quoted(term)}:{','.join(map(str, kept))}"
 

@@ -47,7 +47,7 @@ _LOCK_SESSIONS = """
 # Nobody else ends messages under our locks, but the rows were read before they were locked.
 _LOCK_MESSAGES = """
     SELECT m.id FROM conversations_message m
-    JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS u (id, version) ON m.id = u.id
+    JOIN unnest(%(ids)b::uuid[], %(versions)b::bigint[]) AS u (id, version) ON m.id = u.id
     WHERE m.tenant_id = %(tenant)s AND m.row_version = u.version ORDER BY m.id FOR UPDATE OF m
 """
 _ARCHIVE = """
@@ -55,12 +55,12 @@ _ARCHIVE = """
         sealed, scrubbed, identifiers, digest, archived_at, hidden_at, document)
     SELECT m.id, m.tenant_id, m.created_at, m.session_id, m.customer_id, m.role, m.position, %(mode)s,
         u.sealed, u.scrubbed, m.identifiers, u.digest, %(now)s, m.hidden_at, u.document::tsvector
-    FROM unnest(%(ids)s::uuid[], %(sealed)s::bytea[], %(scrubbed)s::text[], %(digests)s::bytea[], %(documents)s::text[])
+    FROM unnest(%(ids)b::uuid[], %(sealed)b::bytea[], %(scrubbed)b::text[], %(digests)b::bytea[], %(documents)b::text[])
         AS u (id, sealed, scrubbed, digest, document)
     JOIN conversations_message m ON m.tenant_id = %(tenant)s AND m.id = u.id
     ON CONFLICT (id) DO NOTHING
 """
-_DELETE = "DELETE FROM conversations_message WHERE tenant_id = %(tenant)s AND id = ANY (%(ids)s)"
+_DELETE = "DELETE FROM conversations_message WHERE tenant_id = %(tenant)s AND id = ANY (%(ids)b::uuid[])"
 # The epoch makes cached windows stale: what they count on is no longer there.
 _COUNT_DOWN = """
     UPDATE conversations_session s SET message_count = greatest(0, s.message_count - u.gone), epoch = s.epoch + 1
@@ -216,4 +216,4 @@ def _execute(query: str, values: Mapping[str, Any]) -> "psycopg.Cursor[tuple[Any
     """Past Django's cursor, which binds in Python: megabytes of sealed bytes would become text twice."""
     with connection.wrap_database_errors:
         cursor = psycopg.Cursor(connection.connection, row_factory=tuple_row)
-        return cursor.execute(query, values)
+        return cursor.execute(query, values, binary=True)
