@@ -4,8 +4,6 @@ Every holding exports its part; this module knows none of them. Personal data of
 """
 
 import os
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -119,16 +117,13 @@ def written_export(customer: Customer, *, identifiers: Sequence[str] = ()) -> It
     known = identifiers_in([one for name in _personal(records) for one in records[name]])
     mask = Mask(known | identifiers_given([customer.external_id or "", *identifiers]))
     masked: dict[str, Records] = {name: [mask(one) for one in found] for name, found in records.items()}
-    folder = Path(tempfile.mkdtemp(prefix="export-"))
-    try:
+    with export_files.workshop() as folder:
         files = [write_lines(folder / f"{name}.jsonl", found) for name, found in masked.items()]
         page = folder / PAGE
         page.write_text(render_page(customer.external_id or "", masked, ids.now()), encoding="utf-8")
         manifest = Manifest([*files, measure(page)])
         (folder / NAME).write_bytes(strict_json.encode(manifest) + b"\n")
         yield Written(folder, manifest)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def manifest_of(job: ExportJob) -> list[ManifestFile]:

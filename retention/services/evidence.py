@@ -5,8 +5,6 @@ conversations, each event with the proof that it is in the sealed trail. `signat
 them and is signed like a receipt; `manifest.json` is that of every export.
 """
 
-import shutil
-import tempfile
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +20,7 @@ from django.db import DatabaseError, connections, transaction
 
 from conversations import ids, strict_json
 from conversations.canonical import canonical, instant
-from conversations.exceptions import Conflict, Expired, Invalid, NotFound, RemembrancerError
+from conversations.exceptions import Conflict, Erased, Expired, Invalid, NotFound, RemembrancerError
 from conversations.exporting import write_lines
 from conversations.installation import signing_key
 from conversations.manifests import NAME, Manifest, ManifestFile, measure
@@ -67,7 +65,7 @@ def request_evidence(
             created_at=now,
             tenant_id=tenant_id,
             kind=ExportKind.EVIDENCE,
-            # With one person in it, it is sealed under their key and goes with their erasure.
+            # With one person in it, it is sealed under their key; with several, it goes with the first who is erased.
             customer_id=customers.pop() if len(customers) == 1 else None,
             session_id=sessions[0].id if len(sessions) == 1 else None,
             requested_by=person(actor),
@@ -143,8 +141,7 @@ def _made(tenant_id: UUID, job_id: UUID) -> int:
 
 
 def _make(job: ExportJob) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="evidence-"))
-    try:
+    with export_files.workshop() as folder:
         session_ids = [UUID(text) for text in job.manifest["sessions"]]
         pages = [
             _write_page(job, folder, number, session_id) for number, session_id in enumerate(session_ids)
@@ -156,11 +153,11 @@ def _make(job: ExportJob) -> None:
         manifest = Manifest(files)
         (folder / NAME).write_bytes(strict_json.encode(manifest) + b"\n")
         with tenant_scope(job.tenant_id):
+            if not ExportJob.objects.select_for_update().filter(id=job.id).exists():
+                raise Erased("Somebody in it was erased meanwhile.")
             export_files.store_export(job, Written(folder, manifest).as_zip())
             job.manifest = {**job.manifest, **msgspec.to_builtins(manifest), "done": len(session_ids)}
-        _finish(job, ExportState.DONE)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            _finish(job, ExportState.DONE)
 
 
 def _write_page(job: ExportJob, folder: Path, number: int, session_id: UUID) -> ManifestFile:
@@ -168,7 +165,7 @@ def _write_page(job: ExportJob, folder: Path, number: int, session_id: UUID) -> 
         page = folder / f"conversation-{session_id}.html"
         page.write_text(render_html(_reader(job).read_whole(session_id)), encoding="utf-8")
         job.manifest = {**job.manifest, "done": number}
-        job.save(update_fields=["manifest"])
+        ExportJob.objects.filter(id=job.id).update(manifest=job.manifest)
     return measure(page)
 
 
@@ -239,9 +236,11 @@ def _reader(job: ExportJob) -> EvidenceReader:
 
 
 def _finish(job: ExportJob, state: ExportState, *, error: str = "") -> None:
+    """Say how it went; nothing where the export went with somebody's erasure."""
+    job.state, job.finished_at, job.error = state, ids.now(), error
+    fields = ("state", "finished_at", "error", "file", "manifest")
     with tenant_scope(job.tenant_id):
-        job.state, job.finished_at, job.error = state, ids.now(), error
-        job.save(update_fields=["state", "finished_at", "error", "file", "manifest"])
+        ExportJob.objects.filter(id=job.id).update(**{field: getattr(job, field) for field in fields})
 
 
 @contextmanager

@@ -1,10 +1,16 @@
 """Files of exports: below `DATA_DIR`, sealed under the key of whom they speak of, gone after a week."""
 
 import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import QuerySet
 
 from conversations import crypto, ids, keyring
@@ -14,6 +20,10 @@ from retention.enums import ExportState
 from retention.models import ExportJob
 
 LIFETIME = timedelta(days=7)
+UNFINISHED = "unfinished"  # the folder in which exports are made
+LONGEST_WORK = timedelta(
+    hours=1
+)  # what is still being made after that was left behind by a process that died
 
 
 def store_export(job: ExportJob, data: bytes) -> None:
@@ -23,7 +33,7 @@ def store_export(job: ExportJob, data: bytes) -> None:
     job.file = f"{job.id}.sealed"
     path = _path(job)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(sealed)
         file.flush()
         os.fsync(file.fileno())
@@ -40,17 +50,34 @@ def open_export(job: ExportJob) -> bytes:
     return keyring.unseal(job.tenant_id, sealed, _aad(job))
 
 
+@contextmanager
+def workshop() -> Iterator[Path]:
+    """A folder to make an export in: its files are in clear, and gone when the block ends."""
+    home = settings.DATA_DIR / UNFINISHED
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=home))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def remove_exports(jobs: QuerySet[ExportJob]) -> int:
-    """Remove these exports, files first; how many."""
-    for job in jobs:
+    """Remove these exports, files first; how many. In a transaction: one that is just being stored is waited for."""
+    found = list(jobs.select_for_update())
+    for job in found:
         if job.file:
             _path(job).unlink(missing_ok=True)
-    return jobs.delete()[0]
+    return jobs.filter(id__in=[job.id for job in found]).delete()[0]
 
 
 def expire_exports() -> int:
-    """Remove the exports of all tenants whose week is over; how many went."""
-    return remove_exports(ExportJob.objects.using("ops").filter(expires_at__lte=ids.now()))
+    """Remove the exports of all tenants whose week is over, and what dead processes left; how many exports went."""
+    for folder in (settings.DATA_DIR / UNFINISHED).glob("*"):
+        if folder.stat().st_mtime < time.time() - LONGEST_WORK.total_seconds():
+            shutil.rmtree(folder, ignore_errors=True)
+    with transaction.atomic(using="ops"):
+        return remove_exports(ExportJob.objects.using("ops").filter(expires_at__lte=ids.now()))
 
 
 def _path(job: ExportJob) -> Path:

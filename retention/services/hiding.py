@@ -31,16 +31,15 @@ _BURY = """
     FROM unnest(%s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::bytea[])
         AS u (id, kind, object_id, session_id, digest)
 """
-# Memories that were drawn from what this case ends, of the same customer or of the tenant. Evidence elsewhere keeps
-# a memory, without the sources that are gone.
+# Memories that were drawn from what this case ends, whoever they speak of. Evidence elsewhere keeps a memory, without
+# the sources that are gone.
 _FORGET_SOURCES = """
     WITH touched AS (
         SELECT m.id, ARRAY(
             SELECT s FROM unnest(m.source_message_ids) s WHERE NOT EXISTS (
                 SELECT FROM conversations_tombstone t WHERE t.tenant_id = m.tenant_id AND t.object_id = s)) AS left_over
         FROM conversations_memory m
-        WHERE m.tenant_id = %(tenant)s AND m.hidden_at IS NULL AND m.source_message_ids <> '{}'
-          AND (m.customer_id IS NULL OR m.customer_id = ANY (%(customers)s)) AND EXISTS (
+        WHERE m.tenant_id = %(tenant)s AND m.hidden_at IS NULL AND m.source_message_ids <> '{}' AND EXISTS (
             SELECT FROM unnest(m.source_message_ids) s JOIN conversations_tombstone t ON t.object_id = s
             WHERE t.tenant_id = m.tenant_id AND t.case_id = %(case)s))
     UPDATE conversations_memory m SET source_message_ids = touched.left_over
@@ -86,8 +85,7 @@ def hide(case: ErasureCase, target: Target, *, reason: str) -> None:
             graves += _hide_memories(tenant_id, target.customer_id, at)
             graves += _hide_customer(tenant_id, target.customer_id, at)
         bury(case, graves, reason=reason)
-        customers = [session.customer_id for session in sessions if session.customer_id is not None]
-        bury(case, _hide_derived(case, customers, at), reason=reason)
+        bury(case, _hide_derived(case, at), reason=reason)
         _forget_windows(tenant_id, [session.id for session in sessions])
 
 
@@ -162,11 +160,9 @@ def _hide_customer(tenant_id: UUID, customer_id: UUID, at: datetime) -> list[Gra
     return [Grave("customer", customer_id, None, _digest(tenant_id, "customer", external_id))]
 
 
-def _hide_derived(case: ErasureCase, customers: Sequence[UUID], at: datetime) -> list[Grave]:
+def _hide_derived(case: ErasureCase, at: datetime) -> list[Grave]:
     with connection.cursor() as cursor:
-        cursor.execute(
-            _FORGET_SOURCES, {"tenant": case.tenant_id, "case": case.id, "customers": list(customers)}
-        )
+        cursor.execute(_FORGET_SOURCES, {"tenant": case.tenant_id, "case": case.id})
         orphans = [memory_id for memory_id, is_orphan in cursor.fetchall() if is_orphan]
     Memory.objects.for_tenant(case.tenant_id).filter(id__in=orphans).update(hidden_at=at)
     return [Grave("memory", memory_id) for memory_id in orphans]

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from conversations.models import Session, Tombstone
 from conversations.ports import Holding, Keep, Registry, Target
 from conversations.services.holdings import messages_of, sessions_of
 from conversations.services.reading import external_ids
@@ -59,13 +60,32 @@ class ExportHolding:
         return export_files.remove_exports(self._rows(tenant_id, target))
 
     def _rows(self, tenant_id: UUID, target: Target) -> QuerySet[ExportJob]:
-        rows = ExportJob.objects.for_tenant(tenant_id)
-        whole = Q(kind=ExportKind.TENANT)
+        sessions = self._sessions(tenant_id, target)
+        customers = Session.objects.for_tenant(tenant_id).filter(id__in=sessions).values("customer_id")
+        mine = Q(customer_id__in=customers) | Q(id__in=self._evidence(tenant_id, sessions))
+        mine |= Q(kind=ExportKind.TENANT)
         if target.customer_id is not None:
-            return rows.filter(Q(customer_id=target.customer_id) | whole)
-        customers = messages_of(tenant_id, target).values("customer_id")
-        owners = sessions_of(tenant_id, target).values("customer_id")
-        return rows.filter(Q(customer_id__in=customers) | Q(customer_id__in=owners) | whole)
+            mine |= Q(customer_id=target.customer_id)
+        return ExportJob.objects.for_tenant(tenant_id).filter(mine)
+
+    def _sessions(self, tenant_id: UUID, target: Target) -> set[UUID]:
+        """The conversations that the target is, or is a part of; where it is gone already, its tombstones know them."""
+        graves = Tombstone.objects.for_tenant(tenant_id).filter(object_id__in=target.message_ids)
+        parts = (messages_of(tenant_id, target), archive_of(tenant_id, target), graves)
+        whole = sessions_of(tenant_id, target).values_list("id", flat=True)
+        return {
+            session_id
+            for found in (whole, *(part.values_list("session_id", flat=True).distinct() for part in parts))
+            for session_id in found
+            if session_id is not None
+        }
+
+    def _evidence(self, tenant_id: UUID, sessions: set[UUID]) -> list[UUID]:
+        """Evidence with one of these conversations in it, beside those of others: it goes as a whole."""
+        jobs = ExportJob.objects.for_tenant(tenant_id).filter(kind=ExportKind.EVIDENCE)
+        mine = {str(session_id) for session_id in sessions}
+        shown = jobs.values_list("id", "manifest__sessions")
+        return [job_id for job_id, chosen in shown if mine.intersection(chosen or ())]
 
 
 class DeferredHolding:

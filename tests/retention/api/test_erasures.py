@@ -234,7 +234,8 @@ def test_legal_minimum_defers_with_its_date_and_its_basis(alice):
 
     assert case["state"] == "deferred"
     (deferral,) = case["deferrals"]
-    assert (deferral["kind"], deferral["basis"], deferral["records"]) == ("legal_minimum", "Trade act 9", 1)
+    # The message, and what is counted of the customer.
+    assert (deferral["kind"], deferral["basis"], deferral["records"]) == ("legal_minimum", "Trade act 9", 2)
     assert deferral["until"] > case["created_at"]
     assert alice("GET", "/customers/ann").status_code == 410
 
