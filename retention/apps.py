@@ -9,10 +9,10 @@ class RetentionConfig(AppConfig):
         # Models can be imported only now.
         from conversations.api import metrics  # noqa: PLC0415
         from conversations.ports import registry  # noqa: PLC0415
-        from conversations.services import partitions  # noqa: PLC0415
+        from conversations.services import partitions, stats  # noqa: PLC0415
         from retention.api.gauges import read_promises  # noqa: PLC0415
         from retention.projections import ArchiveProjection  # noqa: PLC0415
-        from retention.services import holdings  # noqa: PLC0415
+        from retention.services import archive, holdings  # noqa: PLC0415
         from retention.services.lifecycle import RetentionLifecycle  # noqa: PLC0415
 
         registry.lifecycle = RetentionLifecycle()
@@ -20,3 +20,4 @@ class RetentionConfig(AppConfig):
         holdings.register(registry)
         partitions.register("retention_archiverecord", "month")
         metrics.gauges.register(read_promises)
+        stats.register_count("archived", archive.count_archived)

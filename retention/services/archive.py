@@ -58,6 +58,11 @@ def readable_records(tenant_id: UUID) -> ArchiveQuerySet[ArchiveRecord]:
     return _readable(tenant_id, policy_in_force(tenant_id, now), now)
 
 
+def count_archived(tenant_id: UUID) -> int:
+    """How many records the archive has, whether or not somebody may read them. Runs inside a tenant scope."""
+    return ArchiveRecord.objects.for_tenant(tenant_id).count()
+
+
 def expires_at(record: ArchiveRecord, policy: Policy) -> datetime:
     return policy.expires_at(RecordClass.ARCHIVE, record.created_at)
 

@@ -5,6 +5,7 @@ Of a tenant's records each goes one archive period after it was made, if nothing
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from django.db import connections, transaction
@@ -46,7 +47,7 @@ def _end(tenant_id: UUID) -> Mapping[str, int]:
     now = ids.now()
     with tenant_scope(tenant_id):
         since = bounds(now, policy_in_force(tenant_id, now).archive).all_expired_through
-    values = {
+    values: dict[str, Any] = {
         "tenant": tenant_id,
         "since": since,
         "below": ids.floor_id(since),

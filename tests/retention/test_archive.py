@@ -14,6 +14,7 @@ from conversations.models import DataKey, Message
 from conversations.principals import SYSTEM
 from conversations.services import reading
 from conversations.services.appends import append_messages
+from conversations.services.stats import read_stats
 from conversations.tenancy import tenant_scope
 from retention.enums import ArchiveMode, RecordClass
 from retention.models import ArchiveRecord
@@ -176,3 +177,11 @@ def test_archive_search_goes_on_without_elasticsearch_and_says_so(elasticsearch,
     assert [record.id for record, _ in found.hits] == [before["id"]]
     assert (list(found.stores), list(found.degraded)) == (["postgresql"], ["elasticsearch"])
     elasticsearch.ensure_indexes()
+
+
+def test_statistics_count_the_archive():
+    tenant = make_tenant()
+    say(tenant, make_session(tenant, made_at=ago(200)), [ago(120), ago(100)])
+    purge(tenant_id=tenant.id, record_class=RecordClass.MESSAGES, actor=SYSTEM)
+
+    assert read_stats(tenant.id)["archived"] == 2
