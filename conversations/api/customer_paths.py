@@ -11,7 +11,7 @@ class CustomerIdConverter:
     Routes are matched in order: those with something behind the id come before the bare one.
     """
 
-    regex = ".+"
+    regex = "(?s:.+)"
 
     def to_python(self, value: str) -> str:
         if "\x00" in value or len(value) > LONGEST:
