@@ -9,11 +9,12 @@ class PortraitsConfig(AppConfig):
         # Models can be imported only now.
         from conversations.ports import registry  # noqa: PLC0415
         from portraits.checks import register_checks  # noqa: PLC0415
-        from portraits.services import holdings  # noqa: PLC0415
+        from portraits.services import holdings, querying  # noqa: PLC0415
         from portraits.services.carrying import PortraitCarrier  # noqa: PLC0415
         from portraits.services.context_parts import PortraitPart, PreferencesPart  # noqa: PLC0415
 
         register_checks()
+        querying.register()
         registry.add_part(PortraitPart())
         registry.add_part(PreferencesPart())
         holdings.register(registry)

@@ -54,6 +54,8 @@ class Queryable:
     """The model's own lookups for fields of other names."""
     indexed: frozenset[str]
     """Fields that an index of the table answers: of JSON, equality only."""
+    cursors: Callable[[UUID], Rows] | None = None
+    """All rows that a cursor may name, where these are not simply those of the table."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,11 @@ def selecting(kind: Kind, tenant_id: UUID, tree: Filter) -> Iterator[Selected]:
         with transaction.atomic(using=_OPS) if alias == _OPS else tenant_scope(tenant_id):
             with connections[alias].cursor() as cursor:
                 cursor.execute(f"SET LOCAL statement_timeout = {PATIENCE // _MILLISECOND}")
-            everything = visible.model._default_manager.using(alias).filter(tenant_id=tenant_id)
-            yield Selected(rows.using(alias).only("pk"), everything)
+            if queryable.cursors is None:
+                everything = visible.model._default_manager.filter(tenant_id=tenant_id)
+            else:
+                everything = queryable.cursors(tenant_id)
+            yield Selected(rows.using(alias).only("pk"), everything.using(alias))
     except OperationalError as error:
         if isinstance(error.__cause__, psycopg.errors.QueryCanceled):
             raise _too_slow(tree, queryable) from error

@@ -3,9 +3,13 @@
 from django.urls import path
 
 from conversations.api import customer_paths  # noqa: F401  (makes the converter `customer`)
+from conversations.api.queries import query_routes
+from conversations.filters import Kind
 from portraits.api import portraits, preferences, summaries
+from portraits.api.shapes import InteractionSummaryOut
 
 urlpatterns = [
+    *query_routes(Kind.SUMMARIES, InteractionSummaryOut),
     path("customers/<customer:customer_id>/portrait", portraits.OnePortrait.as_view()),
     path("customers/<customer:customer_id>/portrait/history", portraits.PortraitHistory.as_view()),
     path("customers/<customer:customer_id>/preferences", preferences.Preferences.as_view()),

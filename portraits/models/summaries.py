@@ -1,7 +1,10 @@
 """Counters per customer: folded totals, and the deltas that are still to be folded."""
 
+from typing import Self
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import F
 
 from conversations import ids
 from conversations.models.fields import TenantOwned, reference
@@ -73,13 +76,25 @@ class SummaryDelta(models.Model):
         indexes = [models.Index(fields=["tenant", "customer_id"], name="delta_customer")]
 
 
+class CurrentSummaryQuerySet(TenantQuerySet["CurrentSummary"]):
+    def ordered_as_customers(self) -> Self:
+        """With the id and the time of the customer, whose counters they are."""
+        return self.annotate(id=F("customer_id"), created_at=F("customer__created_at"))
+
+
 class CurrentSummary(Counters):
     """A view: totals with the open deltas added, in the one snapshot that a statement has. Never stale."""
 
-    customer_id = models.UUIDField(primary_key=True)
+    customer = models.OneToOneField(
+        "conversations.Customer",
+        models.DO_NOTHING,
+        primary_key=True,
+        db_constraint=False,
+        related_name="+",
+    )
     tenant = models.ForeignKey("conversations.Tenant", models.DO_NOTHING, db_constraint=False)
 
-    objects = TenantQuerySet.as_manager()
+    objects = CurrentSummaryQuerySet.as_manager()
 
     class Meta:
         managed = False

@@ -89,6 +89,7 @@ class Endpoint:
             "verify",
             "audit-events",
             "proof",
+            "events",
         }
 
     def path(self, things: Mapping[str, Any]) -> str:
