@@ -117,7 +117,7 @@ def rebuild_for_waiting() -> list[tuple[UUID, UUID]]:
 
 def _advance(case: ErasureCase) -> None:
     if case.state == CaseState.EXECUTING:
-        _write_ledger(case)
+        write_ledger(case)
     target = target_of(case)
     ended = erasures_rows.end_rows(case, target)
     if case.state == CaseState.DEFERRED and not ended.rows and ended.deferrals:
@@ -209,7 +209,8 @@ def conclude(case: ErasureCase) -> None:
     log.info("erasure.concluded", state=case.state.value)
 
 
-def _write_ledger(case: ErasureCase) -> None:
+def write_ledger(case: ErasureCase) -> None:
+    """What a restore of an older backup has to do again; on disk for good when this returns."""
     entry = ledger.Entry(
         case=case.id,
         tenant=case.tenant_id,

@@ -1,6 +1,7 @@
 """After a restore: everybody in the erasure ledger is erased again, before anything is served."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from uuid import UUID
 
 from django.conf import settings
 
@@ -13,8 +14,8 @@ from conversations.services.holdings import messages_of, sessions_of
 from conversations.tenancy import tenant_scope
 from retention import ledger
 from retention.ledger import Entry
-from retention.models import ErasureCase
-from retention.services import erasures
+from retention.models import ErasureCase, TenantRemoval
+from retention.services import erasures, tenant_removal
 from retention.services.holdings import archive_of
 
 REASON = "Replayed from the erasure ledger after a restore."
@@ -27,6 +28,7 @@ class Replayed:
     opened: int = 0  # came back with the backup, and are erased again
     known: int = 0  # the restored database knows the case: it goes on by itself
     absent: int = 0  # nothing of them came back
+    removed: list[UUID] = field(default_factory=list)  # tenants that came back, and are removed again
 
 
 def replay_ledger() -> Replayed:
@@ -49,7 +51,9 @@ def replay_ledger() -> Replayed:
 
 def _replay(entry: Entry, replayed: Replayed) -> None:
     target = Target(entry.customer_id, entry.session_id, tuple(entry.message_ids))
-    if ErasureCase.objects.for_tenant(entry.tenant).filter(id=entry.case).exists():
+    if target == Target():
+        _replay_removal(entry, replayed)
+    elif ErasureCase.objects.for_tenant(entry.tenant).filter(id=entry.case).exists():
         replayed.known += 1
     elif not _is_there(entry, target):
         replayed.absent += 1
@@ -64,6 +68,19 @@ def _replay(entry: Entry, replayed: Replayed) -> None:
             case_id=entry.case,
         )
         replayed.opened += 1
+
+
+def _replay_removal(entry: Entry, replayed: Replayed) -> None:
+    """Agree to it once more. The rest is `remove_tenant`'s, which goes on with one that is unfinished too."""
+    removal = TenantRemoval.objects.for_tenant(entry.tenant).first()
+    if removal is None or removal.case_id is None:
+        tenant_removal.reopen_removal(
+            tenant_id=entry.tenant, case_id=entry.case, reason=REASON, basis=entry.basis, actor=SYSTEM
+        )
+    elif Tenant.objects.get(id=entry.tenant).removed_at is not None:
+        replayed.known += 1
+        return
+    replayed.removed.append(entry.tenant)
 
 
 def _is_there(entry: Entry, target: Target) -> bool:

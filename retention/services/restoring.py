@@ -31,10 +31,11 @@ from conversations.services.backups import Advance
 from conversations.services.gate import close_gate, move_gate, read_gate
 from conversations.services.partitions import ensure_partitions
 from conversations.tenancy import tenant_scope
-from retention.models import AuditCheckpoint
+from retention.models import AuditCheckpoint, TenantRemoval
 from retention.services.erasures_execution import follow_cases
 from retention.services.ledger_replay import Replayed, replay_ledger
 from retention.services.sealing import witness_of
+from retention.services.tenant_removal import remove_tenant, shut_out
 
 PATIENCE = 300.0  # seconds for erasures to be carried out before the gate opens; hidden and unreadable they are by then
 
@@ -107,11 +108,17 @@ def resume(*, actor: Actor, advance: Advance, backup: UUID | None = None) -> Res
     keyring.forget()
     ensure_partitions()
     done.replayed = replay_ledger()
+    for tenant_id in done.replayed.removed:
+        shut_out(tenant_id, actor)
     _carry_out(done.replayed.opened, advance)
     _forget_windows()
     _record(actor, backup)
     move_gate(GateState.OPEN)
     _rebuild_mirrors(done, advance)
+    for tenant_id in done.replayed.removed:
+        remove_tenant(
+            TenantRemoval.objects.using("ops").get(tenant_id=tenant_id), actor=actor, advance=advance
+        )
     return done
 
 

@@ -103,7 +103,11 @@ def remove_tenant(removal: TenantRemoval, *, actor: Actor, advance: Advance) -> 
     if removal.case_id is None:
         raise Conflict("Another person has to agree first.")
     tenant_id = removal.tenant_id
-    _shut_out(tenant_id, actor)
+    with tenant_scope(tenant_id):
+        case = erasures.get_case(tenant_id, removal.case_id)
+    if case.state == CaseState.EXECUTING:
+        erasures_execution.write_ledger(case)
+    shut_out(tenant_id, actor)
     for number, target in enumerate(_targets(tenant_id), 1):
         with tenant_scope(tenant_id):
             erasures.open_case(
@@ -119,7 +123,19 @@ def remove_tenant(removal: TenantRemoval, *, actor: Actor, advance: Advance) -> 
     return _conclude(tenant_id, removal.case_id)
 
 
-def _open_case(removal: TenantRemoval, actor: Actor) -> ErasureCase:
+def reopen_removal(*, tenant_id: UUID, case_id: UUID, reason: str, basis: str, actor: Actor) -> TenantRemoval:
+    """A removal that a restore has undone, agreed upon as it was. Runs inside a tenant scope."""
+    removal = TenantRemoval.objects.for_tenant(tenant_id).first() or TenantRemoval(
+        tenant_id=tenant_id, reason=reason, basis=basis, requested_by=person(actor)
+    )
+    removal.approved_by, removal.approved_at, removal.case_id = person(actor), ids.now(), case_id
+    _open_case(removal, actor, case_id)
+    removal.save()
+    _record(removal, actor, "tenant.removal_replayed")
+    return removal
+
+
+def _open_case(removal: TenantRemoval, actor: Actor, case_id: UUID | None = None) -> ErasureCase:
     return erasures.new_case(
         removal.tenant_id,
         Target(),
@@ -127,10 +143,12 @@ def _open_case(removal: TenantRemoval, actor: Actor) -> ErasureCase:
         basis=removal.basis,
         actor=actor,
         scope=CaseScope.TENANT,
+        case_id=case_id,
     )
 
 
-def _shut_out(tenant_id: UUID, actor: Actor) -> None:
+def shut_out(tenant_id: UUID, actor: Actor) -> None:
+    """Revoke every key and close every account; nobody who was let in before is still served when this returns."""
     with tenant_scope(tenant_id):
         keys = ApiKey.objects.for_tenant(tenant_id).filter(revoked_at__isnull=True)
         live = list(keys.values_list("id", flat=True))

@@ -19,7 +19,7 @@ from conversations import ids, keyring
 from conversations.backends import configured
 from conversations.backup_files import open_backup
 from conversations.enums import GateState, Scope
-from conversations.exceptions import Conflict, Erased, Invalid, KeyDestroyed
+from conversations.exceptions import Conflict, Erased, Invalid, KeyDestroyed, Unauthenticated
 from conversations.installation import signing_key
 from conversations.models import ApiKey, AuditEvent, Customer, DataKey, Message, Session, Tenant
 from conversations.ports import Target
@@ -342,6 +342,28 @@ def test_customer_erased_before_the_backup_stays_gone(file, empty_database):
 
     assert done.replayed.opened == 0
     _assert_gone(world, erased)
+
+
+def test_tenant_removed_after_the_backup_does_not_come_back(file, empty_database, settings):
+    settings.CLI_SECOND_PERSON = True
+    tenant, other = make_tenant("gone"), make_tenant("other")
+    for each in (tenant, other):
+        say(each, make_session(each, customer="ann"), [ago(1)])
+    key = api_keys.create_key(tenant=tenant, scopes=[Scope.READ]).key
+    back(file)
+    for name in ("alice", "bob"):
+        call_command("remove_tenant", "gone", *("--reason", "r", "--basis", "b", "--execute", "--as", name))
+
+    empty_database()
+    done = bring_back(file)
+
+    assert done.replayed.removed == [tenant.id]
+    assert Tenant.objects.using("ops").get(id=tenant.id).removed_at is not None
+    assert not Message.objects.using("ops").filter(tenant=tenant).exists()
+    assert not DataKey.objects.using("ops").filter(tenant=tenant, wrapped__isnull=False).exists()
+    with pytest.raises(Unauthenticated):
+        api_keys.authenticate(key)
+    assert Message.objects.using("ops").filter(tenant=other).count() == 1
 
 
 def test_restore_without_the_ledger_is_refused(file, empty_database, settings):
