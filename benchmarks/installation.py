@@ -52,7 +52,9 @@ class Installation:
 
 
 @contextmanager
-def installation(without: Collection[str] = (), **environment: str) -> Iterator[Installation]:
+def installation(
+    without: Collection[str] = (), *, demo: bool = False, **environment: str
+) -> Iterator[Installation]:
     """Started and ready; stopped and removed afterwards.
 
     `environment` overrides what `up` would set; it does not see our own variables named in `without`.
@@ -61,6 +63,7 @@ def installation(without: Collection[str] = (), **environment: str) -> Iterator[
     with tempfile.TemporaryDirectory(prefix="remembrancer-bench-") as folder:
         port = free_port()
         command = [sys.executable, "manage.py", "up", "--data", folder, "--port", str(port)]
+        command += ["--demo"] if demo else []
         log = Path(folder, "up.log")
         with log.open("wb") as output:
             up = subprocess.Popen(
@@ -81,7 +84,7 @@ def installation(without: Collection[str] = (), **environment: str) -> Iterator[
 
 
 def _wait(url: str, up: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while b"is ready" not in log.read_bytes():
         if up.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"`up` did not start:\n{log.read_text()}")

@@ -20,6 +20,7 @@ class Expiry:
     zone: str
     fewest_days: int  # the period on the calendar where it is shortest
     most_days: int  # and where it is longest
+    summary_days: int = 0  # the fewest days for which summaries are kept
 
     def floor(self, now: datetime) -> datetime:
         """A moment before which everything has expired; two days of slack for zones and clock changes."""

@@ -53,16 +53,32 @@ class PostgresLexical:
 
     def candidates(self, words: str, question: str, where: SearchFilter, limit: int = 200) -> Candidates:
         """Messages whose context matches `words`, session scores for the whole `question`; one round trip."""
-        messages, message_values = _messages(words, where, limit)
-        sessions, session_values = _sessions(question, where)
-        rows = _rows(
-            f"SELECT 0, found.* FROM ({messages}) found UNION ALL SELECT 1, found.* FROM ({sessions}) found",
-            message_values + session_values,
-        )
-        return Candidates(
+        return self.everything(words, question, (where, limit), (None, 0))[0]
+
+    def everything(
+        self,
+        words: str,
+        question: str,
+        messages: tuple[SearchFilter | None, int],
+        memories: tuple[SearchFilter | None, int],
+    ) -> tuple[Candidates, tuple[LexicalHit, ...]]:
+        """As `candidates`, and the memories that match; a filter of None leaves that kind out. One round trip."""
+        asked: list[tuple[str, list[Any]]] = []
+        where, limit = messages
+        if where is not None:
+            asked += [_part(0, *_messages(words, where, limit)), _part(1, *_sessions(question, where))]
+        where, limit = memories
+        if where is not None:
+            asked.append(_part(2, *_memories(words, where, limit)))
+        if not asked:
+            return Candidates((), ()), ()
+        statement = " UNION ALL ".join(statement for statement, _ in asked)
+        rows = _rows(statement, [value for _, values in asked for value in values])
+        found = Candidates(
             tuple(LexicalHit(identifier, score) for part, identifier, score in rows if part == 0),
             tuple(SessionScore(identifier, score) for part, identifier, score in rows if part == 1),
         )
+        return found, tuple(LexicalHit(identifier, score) for part, identifier, score in rows if part == 2)
 
     def matches(
         self, kind: Kind, words: str, where: SearchFilter, limit: int = 200
@@ -77,6 +93,10 @@ class PostgresLexical:
         else:
             raise ValueError(f"PostgreSQL keeps no search table of {kind}.")
         return tuple(LexicalHit(*row) for row in _rows(statement, values))
+
+
+def _part(number: int, statement: str, values: list[Any]) -> tuple[str, list[Any]]:
+    return f"SELECT {number}, found.* FROM ({statement}) found", values
 
 
 def tsquery(terms: Iterable[str]) -> str:

@@ -1,6 +1,5 @@
 """What the stores say to a question. None of them waits for another, and no transaction is open meanwhile."""
 
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -80,39 +79,35 @@ def _ask_by_words(asked: Asked, answers: Answers) -> None:
     store = search_store()
     if store is not None:
         try:
-            _ask_engine(store, asked, answers, beside=_beside.submit)
+            _ask_engine(store, asked, answers)
         except StoreUnavailable as error:
             answers.missed(error)
         else:
             answers.stores.append(store.name)
             return
     # PostgreSQL is asked by this thread, whose connection persists.
-    _ask_engine(PostgresLexical(), asked, answers, beside=_at_once)
+    question, limits = asked.question, DEFAULT_PROFILE
+    answers.words, answers.memory_words = PostgresLexical().everything(
+        question.stripped,
+        question.text,
+        (asked.messages, limits.lexical_candidates),
+        (asked.memories, limits.vector_candidates),
+    )
 
 
-def _ask_engine(
-    engine: LexicalSearch,
-    asked: Asked,
-    answers: Answers,
-    *,
-    beside: Callable[[Callable[[], Hits]], "Future[Hits]"],
-) -> None:
+def _ask_engine(engine: LexicalSearch, asked: Asked, answers: Answers) -> None:
     words, limits = asked.question.stripped, DEFAULT_PROFILE
     memories = asked.memories
-    pending = None
+    pending: Future[Hits] | None = None
     if memories is not None:
-        pending = beside(lambda: engine.matches(Kind.MEMORIES, words, memories, limits.vector_candidates))
+        pending = _beside.submit(
+            lambda: engine.matches(Kind.MEMORIES, words, memories, limits.vector_candidates)
+        )
     found = NOTHING
     if asked.messages is not None:
         found = engine.candidates(words, asked.question.text, asked.messages, limits.lexical_candidates)
     answers.memory_words = pending.result() if pending is not None else ()
     answers.words = found
-
-
-def _at_once(work: Callable[[], Hits]) -> "Future[Hits]":
-    done: Future[Hits] = Future()
-    done.set_result(work())
-    return done
 
 
 class _Vectors:

@@ -1,20 +1,33 @@
 """`POST /sessions/{id}/context`: everything an agent needs for its next answer, in one call."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Max, Min
+import msgspec
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Case, Count, Exists, JSONField, Max, Min, OuterRef, Subquery, When
+from msgspec import Struct
 
 from conversations import ids
-from conversations.models import ContextReceipt, Session
+from conversations.models import ContextReceipt, Memory, MessageIndex, Session
 from conversations.ports import ContextRequest, registry
+from conversations.services.asking import Answers, Asked, ask_stores
 from conversations.services.contents import plain_text
-from conversations.services.reading import get_session, session_messages
-from conversations.services.recall import Sought, find
+from conversations.services.reading import get_session, visible_messages, with_processing
+from conversations.services.recall import NAMES_LOOKED_AT, Scene, Sought, plan, weigh
 from conversations.services.searching import hydrate, query_hash, scrubbed_query
-from conversations.services.windows import Window, estimate_tokens, read_window
+from conversations.services.windows import (
+    Messages,
+    Window,
+    estimate_tokens,
+    glimpse_window,
+    keep_window,
+    open_window,
+)
 from conversations.tenancy import tenant_scope
 
 RECENT, RECALLED, SUMMARY = "recent_messages", "recalled", "conversation_summary"
@@ -42,51 +55,124 @@ def part_names() -> frozenset[str]:
 
 
 def build_context(*, tenant_id: UUID, session_id: UUID, wanted: Wanted) -> dict[str, Any]:
-    """The context, and the receipt that says what was shown. Opens tenant scopes of its own, between the stores."""
+    """The context, and the receipt that says what was shown.
+
+    Opens tenant scopes of its own, between the stores. At most ten statements, whatever the parts hold: each reads
+    for all of them what it can.
+    """
     with tenant_scope(tenant_id):
-        session = get_session(tenant_id, session_id)
-    window = Window([], "postgresql", [])
-    if wanted.message_limit:
-        window = read_window(session=session, limit=wanted.message_limit)
-    recalled, stores, degraded = _recall(session, wanted, window)
-    answer: dict[str, Any] = {
-        "object": "context",
-        RECENT: window.messages if wanted.has(RECENT) else [],
-        RECALLED: recalled,
-        SUMMARY: None,
-    }
-    with tenant_scope(tenant_id):
-        if wanted.has(SUMMARY):
-            answer[SUMMARY] = _summary(session)
+        session, about = _meet(tenant_id, session_id, wanted)
         request = ContextRequest(tenant_id, session.id, session.customer_id, ids.now())
+        parts: dict[str, Any] = {}
         for name, part in registry.context_parts.items():
-            answer |= part.fetch(request) if wanted.has(name) else {}
+            parts |= part.fetch(request) if wanted.has(name) else {}
+    window = Window([], "postgresql", [])
+    glimpse = glimpse_window(session, wanted.message_limit) if wanted.message_limit else None
+    with tenant_scope(tenant_id):
+        if glimpse is not None:
+            window = open_window(session, glimpse, wanted.message_limit)
+        sought = _sought(session, wanted, window)
+        asked = plan(sought, about.scene) if sought else None
+    keep_window(session, window)
+    answers = ask_stores(asked) if asked else Answers()
+    with tenant_scope(tenant_id):
+        recalled = _recalled(sought, asked, answers, wanted, window) if sought and asked else []
+        recent = window.messages if wanted.has(RECENT) else []
+        recent, recalled = _with_processing(tenant_id, recent, recalled)
+        answer: dict[str, Any] = {
+            "object": "context",
+            RECENT: recent,
+            RECALLED: recalled,
+            SUMMARY: about.summary,
+            **parts,
+        }
         answer["text"] = _text(answer, wanted)
-        answer["stores"] = [*stores, *(["redis"] if window.source == "redis" else [])]
-        answer["degraded"] = [*degraded, *window.degraded]
+        answer["stores"] = [*answers.stores, *(["redis"] if window.source == "redis" else [])]
+        answer["degraded"] = [*answers.degraded, *window.degraded]
         answer["receipt_id"] = _leave_receipt(session, wanted, answer, request)
     return answer
 
 
-def _recall(
-    session: Session, wanted: Wanted, window: Window
-) -> tuple[list[dict[str, Any]], list[str], list[str]]:
+@dataclass(frozen=True)
+class _About:
+    """What is read with a session."""
+
+    scene: Scene
+    summary: dict[str, Any] | None
+
+
+class _Rows(Subquery):
+    """The rows of a subquery as one JSON array."""
+
+    template = "(SELECT coalesce(jsonb_agg(to_jsonb(g)), '[]') FROM (%(subquery)s) g)"
+    output_field = JSONField()
+
+
+class _Group(Struct):
+    role: str
+    intent: str | None
+    count: int
+    first: datetime
+    last: datetime
+
+
+def _meet(tenant_id: UUID, session_id: UUID, wanted: Wanted) -> tuple[Session, _About]:
+    """The session, who speaks in what will be searched, and what was said in it: one statement."""
+    spoken = MessageIndex.objects.for_tenant(tenant_id).values("name")
+    of_customer = spoken.filter(customer_id=OuterRef("customer_id")).order_by("-message_id")
+    of_session = spoken.filter(session_id=OuterRef("id")).order_by("-position")
+    groups = visible_messages(tenant_id).filter(session_id=OuterRef("id")).values("role", "intent")
+    counted = groups.annotate(count=Count("id"), first=Min("created_at"), last=Max("created_at")).order_by()
+    session = get_session(
+        tenant_id,
+        session_id,
+        speakers=Case(
+            When(customer__isnull=True, then=ArraySubquery(of_session[:NAMES_LOOKED_AT])),
+            default=ArraySubquery(of_customer[:NAMES_LOOKED_AT]),
+        ),
+        has_memories=Exists(Memory.objects.for_tenant(tenant_id).live()),
+        **({"groups": _Rows(counted)} if wanted.has(SUMMARY) else {}),
+    )
+    read: Any = session
+    scene = Scene(sorted({name for name in read.speakers if name is not None}), read.has_memories)
+    groups_read = msgspec.convert(read.groups, list[_Group]) if wanted.has(SUMMARY) else None
+    return session, _About(scene, None if groups_read is None else _summary(session, groups_read))
+
+
+def _sought(session: Session, wanted: Wanted, window: Window) -> Sought | None:
+    """What to recall; None when nothing is asked for. Runs inside a tenant scope."""
     query = wanted.query or _last_question(window.messages)
     if not (wanted.has(RECALLED) and wanted.recall_limit and query):
-        return [], ["postgresql"], []
-    sought = Sought(
+        return None
+    return Sought(
         tenant_id=session.tenant_id,
         query=scrubbed_query(session.tenant_id, query),
         customer_id=session.customer_id,
+        customer=session.customer.external_id if session.customer else None,
         session_id=None if session.customer_id else session.id,
         with_shared_memories=True,
         memories_only_shared=session.customer_id is None,
     )
-    found = find(sought)
+
+
+def _recalled(
+    sought: Sought, asked: Asked, answers: Answers, wanted: Wanted, window: Window
+) -> list[dict[str, Any]]:
+    """Hits without what is shown already. Runs inside a tenant scope."""
     recent = window.messages if wanted.has(RECENT) else []
     shown_already = frozenset(UUID(str(message["id"])) for message in recent)
-    hits = hydrate(sought, found, wanted.recall_limit, without=shown_already)
-    return hits, list(found.stores), list(found.degraded)
+    found = weigh(sought, asked, answers)
+    return hydrate(sought, found, wanted.recall_limit, without=shown_already, processing=False)
+
+
+def _with_processing(
+    tenant_id: UUID, recent: Messages, recalled: list[dict[str, Any]]
+) -> tuple[Messages, list[dict[str, Any]]]:
+    """How far the mirrors have followed each message, for both parts together."""
+    hits = [hit["message"] for hit in recalled if hit["kind"] == "message"]
+    known = iter(with_processing(tenant_id, [*recent, *hits]))
+    recent = [next(known) for _ in recent]
+    return recent, [{**hit, "message": next(known)} if hit["kind"] == "message" else hit for hit in recalled]
 
 
 def _last_question(messages: Sequence[Mapping[str, Any]]) -> str:
@@ -95,27 +181,21 @@ def _last_question(messages: Sequence[Mapping[str, Any]]) -> str:
     return plain_text(next(said, ""))
 
 
-def _summary(session: Session) -> dict[str, Any]:
-    """Counts over the session's visible messages, in one query."""
-    groups = list(
-        session_messages(session)
-        .values("role", "intent")
-        .annotate(count=Count("id"), first=Min("created_at"), last=Max("created_at"))
-        .order_by()
-    )
-    roles: dict[str, int] = {}
-    intents: dict[str, int] = {}
+def _summary(session: Session, groups: Sequence[_Group]) -> dict[str, Any]:
+    """Counts over the session's visible messages."""
+    roles: Counter[str] = Counter()
+    intents: Counter[str] = Counter()
     for group in groups:
-        roles[group["role"]] = roles.get(group["role"], 0) + group["count"]
-        if group["intent"] is not None:
-            intents[group["intent"]] = intents.get(group["intent"], 0) + group["count"]
+        roles[group.role] += group.count
+        if group.intent is not None:
+            intents[group.intent] += group.count
     return {
-        "message_count": sum(roles.values()),
-        "first_message_at": min((group["first"] for group in groups), default=None),
-        "last_message_at": max((group["last"] for group in groups), default=None),
+        "message_count": roles.total(),
+        "first_message_at": min((group.first for group in groups), default=None),
+        "last_message_at": max((group.last for group in groups), default=None),
         "roles": roles,
         "intents": intents,
-        "text": _summary_text(session, sum(roles.values()), intents),
+        "text": _summary_text(session, roles.total(), intents),
     }
 
 

@@ -23,6 +23,7 @@ from conversations.tenancy import tenant_scope
 
 # Summaries are kept for a calendar day at least; a day has 23 hours once a year.
 SHORTEST_PERIOD = timedelta(hours=22)
+A_DAY = timedelta(days=1)  # for zones
 
 
 def find_customer(tenant_id: UUID, external_id: str) -> Customer | None:
@@ -55,7 +56,8 @@ def known_customer(tenant_id: UUID, external_id: str) -> Customer:
 def is_forgotten(customer: Customer) -> bool:
     """Whether what is known of them is shown to nobody any more. Runs inside a tenant scope."""
     last_word = max(customer.created_at, customer.last_interaction_at or customer.created_at)
-    if ids.now() - last_word < SHORTEST_PERIOD:
+    kept = timedelta(days=lifecycle().expiry(customer.tenant_id).summary_days) - A_DAY
+    if ids.now() - last_word < max(kept, SHORTEST_PERIOD):
         return False
     return bool(lifecycle().summaries_over(customer.tenant_id, [customer.id]))
 

@@ -16,11 +16,13 @@ from conversations.services.contents import unseal_messages
 from conversations.services.late_arrivals import explain_absence
 
 
-def get_session(tenant_id: UUID, session_id: UUID) -> Session:
-    """The session, if it is not hidden; NotFound or Erased otherwise. Runs inside a tenant scope."""
-    session = (
-        Session.objects.for_tenant(tenant_id).live().filter(id=session_id).select_related("customer").first()
-    )
+def get_session(tenant_id: UUID, session_id: UUID, **beside: Any) -> Session:
+    """The session, if it is not hidden; NotFound or Erased otherwise. Runs inside a tenant scope.
+
+    `beside` are expressions to be read in the same statement, as attributes of the session.
+    """
+    sessions = Session.objects.for_tenant(tenant_id).live().filter(id=session_id).select_related("customer")
+    session = sessions.annotate(**beside).first()
     if session is None:
         explain_absence(tenant_id=tenant_id, object_id=session_id)
         raise NotFound
@@ -47,7 +49,8 @@ def last_messages(session: Session, limit: int, *, include_system: bool) -> list
     if not include_system:
         messages = messages.exclude(role__in=(Role.SYSTEM, Role.DEVELOPER))
     rows = list(messages.order_by("-position")[:limit])
-    return present(session.tenant_id, rows[::-1], processing=False)
+    customers = {session.customer_id: session.customer.external_id if session.customer else None}
+    return present(session.tenant_id, rows[::-1], processing=False, customers=customers)
 
 
 def get_message(tenant_id: UUID, message_id: UUID) -> dict[str, Any]:
@@ -69,12 +72,19 @@ def read_messages(tenant_id: UUID, message_ids: Sequence[UUID]) -> list[dict[str
     return present(tenant_id, [rows[i] for i in message_ids if i in rows])
 
 
-def present(tenant_id: UUID, rows: Sequence[Message], *, processing: bool = True) -> list[dict[str, Any]]:
-    """Rows as the API shows them, with the original content."""
+def present(
+    tenant_id: UUID,
+    rows: Sequence[Message],
+    *,
+    processing: bool = True,
+    customers: Mapping[UUID | None, str | None] | None = None,
+) -> list[dict[str, Any]]:
+    """Rows as the API shows them, with the original content. `customers` are those whose own ids are known."""
     if not rows:
         return []
     opened = unseal_messages(tenant_id, [(row.id, bytes(row.sealed)) for row in rows])
-    customers = external_ids(tenant_id, {row.customer_id for row in rows})
+    if customers is None or not customers.keys() >= {row.customer_id for row in rows}:
+        customers = external_ids(tenant_id, {row.customer_id for row in rows})
     answers = [
         presenters.message(
             row, content=content, attachments=attachments, customer=customers.get(row.customer_id)

@@ -17,11 +17,10 @@ from conversations.backends.configured import search_store, vector_store
 from conversations.backends.embedders import embedder_for
 from conversations.backends.values import SearchFilter, StoreUnavailable
 from conversations.mirror.profiles import served_profile
-from conversations.models import Memory
 from conversations.ports import lifecycle
 from conversations.ranking import DEFAULT_PROFILE, Candidate, Question, Ranked, rank
 from conversations.services.asking import Answers, Asked, ask_stores
-from conversations.services.candidates import memory_candidates, message_candidates
+from conversations.services.candidates import read_candidates
 from conversations.statements import fetch_all
 from conversations.tenancy import tenant_scope
 
@@ -41,6 +40,7 @@ class Sought:
     messages: bool = True
     memories: bool = True
     customer_id: UUID | None = None
+    customer: str | None = None  # the customer's own id, where it is known
     session_id: UUID | None = None
     with_shared_memories: bool = False
     memories_only_shared: bool = False
@@ -49,6 +49,18 @@ class Sought:
     language: str | None = None
     start: datetime | None = None
     end: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is to be known before the stores are asked.
+
+    Who speaks in the conversations searched, so that a name in the question is taken for one, and whether it is
+    worth asking for memories.
+    """
+
+    speakers: Sequence[str]
+    has_memories: bool
 
 
 @dataclass(frozen=True)
@@ -75,8 +87,9 @@ def find(sought: Sought) -> Found:
         return weigh(sought, asked, answers)
 
 
-def plan(sought: Sought) -> Asked:
-    """What to ask the stores. Runs inside a tenant scope."""
+def plan(sought: Sought, scene: Scene | None = None) -> Asked:
+    """What to ask the stores; reads the scene unless it is given. Runs inside a tenant scope."""
+    scene = scene or read_scene(sought)
     now = ids.now()
     expiry = lifecycle().expiry(sought.tenant_id)
     messages = SearchFilter(
@@ -97,9 +110,9 @@ def plan(sought: Sought) -> Asked:
         now=now,
     )
     return Asked(
-        question=Question.parse(sought.query, names=_speakers(sought), language=sought.language),
+        question=Question.parse(sought.query, names=scene.speakers, language=sought.language),
         messages=messages if sought.messages else None,
-        memories=memories if sought.memories and _has_memories(sought.tenant_id) else None,
+        memories=memories if sought.memories and scene.has_memories else None,
         by_words=sought.mode != "vector",
         by_vector=sought.mode != "text",
     )
@@ -107,14 +120,8 @@ def plan(sought: Sought) -> Asked:
 
 def weigh(sought: Sought, asked: Asked, answers: Answers) -> Found:
     """The answers as one ranking. Runs inside a tenant scope."""
-    messages = message_candidates(
-        sought.tenant_id,
-        answers.words.messages,
-        answers.words.sessions,
-        answers.vectors,
-        None if sought.mode == "text" else asked.question.stripped,
-    )
-    memories = memory_candidates(sought.tenant_id, answers.memory_words, answers.memory_vectors)
+    question = None if sought.mode == "text" else asked.question.stripped
+    messages, memories = read_candidates(sought.tenant_id, answers, question)
     ranked = _ranked(sought, asked.question, messages + memories)
     memory_ids = frozenset(candidate.id for candidate in memories)
     return Found(ranked, memory_ids, asked.question, answers.stores, answers.degraded)
@@ -141,26 +148,23 @@ def _ranked(sought: Sought, question: Question, candidates: Sequence[Candidate])
     return rank(question, candidates, DEFAULT_PROFILE, embedder_for(served_profile()).term_vectors)
 
 
-_NAMES = """
-    SELECT DISTINCT name FROM (
-        SELECT name FROM conversations_messageindex WHERE tenant_id = %(tenant)s AND {column} = %(value)s
-        ORDER BY {order} DESC LIMIT %(limit)s) latest
-    WHERE name IS NOT NULL
+_SPEAKERS = """
+    SELECT name FROM conversations_messageindex WHERE tenant_id = %(tenant)s AND {column} = %(value)s
+    ORDER BY {order} DESC LIMIT %(limit)s
 """
-_NAMES_OF_CUSTOMER = _NAMES.format(column="customer_id", order="message_id")
-_NAMES_OF_SESSION = _NAMES.format(column="session_id", order="position")
+_OF_CUSTOMER = _SPEAKERS.format(column="customer_id", order="message_id")
+_OF_SESSION = _SPEAKERS.format(column="session_id", order="position")
+_OF_NOBODY = "SELECT NULL::text AS name"
+_SCENE = """
+    SELECT (SELECT array_agg(DISTINCT name) FROM ({speakers}) latest WHERE name IS NOT NULL),
+           EXISTS (SELECT FROM conversations_memory WHERE tenant_id = %(tenant)s AND hidden_at IS NULL)
+"""
 
 
-def _speakers(sought: Sought) -> list[str]:
-    """Who speaks in the conversations searched, so that a name in the question is taken for one."""
+def read_scene(sought: Sought) -> Scene:
+    """One statement. Runs inside a tenant scope."""
     value = sought.session_id or sought.customer_id
-    if value is None:
-        return []
-    query = _NAMES_OF_SESSION if sought.session_id else _NAMES_OF_CUSTOMER
+    speakers = _OF_NOBODY if value is None else _OF_SESSION if sought.session_id else _OF_CUSTOMER
     values = {"tenant": sought.tenant_id, "value": value, "limit": NAMES_LOOKED_AT}
-    return [name for (name,) in fetch_all(query, values)]
-
-
-def _has_memories(tenant_id: UUID) -> bool:
-    """Whether it is worth asking the stores for any."""
-    return Memory.objects.for_tenant(tenant_id).live().exists()
+    ((names, has_memories),) = fetch_all(_SCENE.format(speakers=speakers), values)
+    return Scene(names or [], has_memories)

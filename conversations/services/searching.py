@@ -74,8 +74,12 @@ def hydrate(
     explain: bool = False,
     *,
     without: frozenset[UUID] = frozenset(),
+    processing: bool = True,
 ) -> list[dict[str, Any]]:
-    """The first `limit` hits that PostgreSQL confirms, in order; opens a tenant scope."""
+    """The first `limit` hits that PostgreSQL confirms, in order; opens a tenant scope.
+
+    With `processing` each message says how far the mirrors have followed it.
+    """
     ranked = [hit for hit in found.ranked if hit.id not in without]
     hits: list[dict[str, Any]] = []
     with tenant_scope(sought.tenant_id):
@@ -84,7 +88,7 @@ def hydrate(
             # Nearly all are confirmed: those that are not are made up for by as many more, and some.
             chunk = ranked[at : at + (limit - len(hits)) + (SPARE if at else 0)]
             at += len(chunk)
-            things = _things(sought, found, chunk)
+            things = _things(sought, found, chunk, processing)
             kept = [hit for hit in chunk if hit.id in things][: limit - len(hits)]
             hits += [_shown(sought, found, hit, things[hit.id], neighbours, explain) for hit in kept]
     return hits
@@ -104,6 +108,7 @@ def _sought(request: SearchRequest) -> Sought | None:
         messages="messages" in request.scope,
         memories="memories" in request.scope and request.session_id is None and request.role is None,
         customer_id=customer.id if customer else None,
+        customer=customer.external_id if customer else None,
         session_id=request.session_id,
         role=request.role,
         language=request.language,
@@ -112,17 +117,24 @@ def _sought(request: SearchRequest) -> Sought | None:
     )
 
 
-def _things(sought: Sought, found: Found, chunk: Sequence[Ranked]) -> Mapping[UUID, dict[str, Any]]:
+def _things(
+    sought: Sought, found: Found, chunk: Sequence[Ranked], processing: bool
+) -> Mapping[UUID, dict[str, Any]]:
     """Messages and memories of these hits, as they are now and if they may be seen."""
     message_ids = [hit.id for hit in chunk if hit.id not in found.memory_ids]
     memory_ids = [hit.id for hit in chunk if hit.id in found.memory_ids]
     things: dict[UUID, dict[str, Any]] = {}
+    known: dict[UUID | None, str | None] = {None: None}
+    if sought.customer is not None:
+        known[sought.customer_id] = sought.customer
     if message_ids:
         rows = list(_confirmed(sought).filter(id__in=message_ids))
-        things |= {message["id"]: message for message in present(sought.tenant_id, rows)}
+        shown = present(sought.tenant_id, rows, processing=processing, customers=known)
+        things |= {message["id"]: message for message in shown}
     if memory_ids:
         rows_of_memories = list(_confirmed_memories(sought).filter(id__in=memory_ids))
-        customers = external_ids(sought.tenant_id, {row.customer_id for row in rows_of_memories})
+        owners = {row.customer_id for row in rows_of_memories}
+        customers = known if known.keys() >= owners else external_ids(sought.tenant_id, owners)
         for row, content in zip(rows_of_memories, open_memories(rows_of_memories), strict=True):
             things[row.id] = presenters.memory(row, content=content, customer=customers.get(row.customer_id))
     return things

@@ -5,7 +5,7 @@ Redis is asked while no transaction is open; what it holds is opened and judged 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
 
@@ -42,6 +42,15 @@ class Window:
     messages: Messages
     source: Source
     degraded: list[str]
+    refill: list[WindowEntry] | None = None  # what Redis should hold from now on
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """What Redis says of a window; `entries` of None is a miss."""
+
+    entries: Sequence[WindowEntry] | None
+    degraded: list[str]
 
 
 def seal_entries(
@@ -77,18 +86,41 @@ def read_window(
     A tool's result whose call was cut off is left out with it. System and developer messages count only when
     asked for. Opens a tenant scope of its own, after Redis has answered.
     """
-    entries, degraded = _ask_redis(session, limit)
+    glimpse = glimpse_window(session, limit)
     with tenant_scope(session.tenant_id):
-        messages = _opened(session, entries, limit, include_system)
-        source: Source = "postgresql" if messages is None else "redis"
-        refill: list[WindowEntry] | None = None
-        if messages is None:
-            messages, refill = _from_postgresql(session, limit, include_system)
-        chosen = _without_orphans(_within(messages, max_tokens))
-        shown = with_processing(session.tenant_id, chosen)
-    if refill is not None and not degraded:
-        _refill(session, refill)
-    return Window(shown, source, degraded)
+        window = open_window(session, glimpse, limit, max_tokens=max_tokens, include_system=include_system)
+        shown = with_processing(session.tenant_id, window.messages)
+    keep_window(session, window)
+    return replace(window, messages=shown)
+
+
+def glimpse_window(session: Session, limit: int) -> Glimpse:
+    """What Redis holds. To be asked while no transaction is open."""
+    return Glimpse(*_ask_redis(session, limit))
+
+
+def open_window(
+    session: Session,
+    glimpse: Glimpse,
+    limit: int,
+    *,
+    max_tokens: int | None = None,
+    include_system: bool = False,
+) -> Window:
+    """The window, without `processing`; from PostgreSQL what Redis did not have. Runs inside a tenant scope."""
+    messages = _opened(session, glimpse.entries, limit, include_system)
+    source: Source = "postgresql" if messages is None else "redis"
+    refill: list[WindowEntry] | None = None
+    if messages is None:
+        messages, refill = _from_postgresql(session, limit, include_system)
+    chosen = _without_orphans(_within(messages, max_tokens))
+    return Window(chosen, source, glimpse.degraded, None if glimpse.degraded else refill)
+
+
+def keep_window(session: Session, window: Window) -> None:
+    """Let Redis have what it did not. After the transaction; best effort."""
+    if window.refill is not None:
+        _refill(session, window.refill)
 
 
 def estimate_tokens(content: Any) -> int:

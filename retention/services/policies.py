@@ -163,9 +163,9 @@ class _Expiries:
         known = self._known.get(tenant_id)
         if known is not None and known[0] > time.monotonic() and (known[1] is None or now < known[1]):
             return known[2]
-        policy, pending = policy_in_force(tenant_id, now), _pending(tenant_id, now)
-        period = policy.messages
-        expiry = Expiry(str(period), policy.zone, period.fewest_days, period.most_days)
+        policy, pending = _in_force_and_pending(tenant_id, now)
+        period, kept = policy.messages, policy.summaries.fewest_days
+        expiry = Expiry(str(period), policy.zone, period.fewest_days, period.most_days, kept)
         with self._lock:
             if len(self._known) > 10_000:
                 self._known.clear()
@@ -184,6 +184,17 @@ expiries = _Expiries()
 def _row_in_force(tenant_id: UUID, at: datetime) -> RetentionPolicy | None:
     rows = RetentionPolicy.objects.for_tenant(tenant_id).filter(takes_effect_at__lte=at)
     return rows.filter(withdrawn_at__isnull=True).order_by("-version").first()
+
+
+def _in_force_and_pending(tenant_id: UUID, at: datetime) -> tuple[Policy, RetentionPolicy | None]:
+    """Both, with one statement: of those that were not withdrawn the newest is pending or in force."""
+    rows = RetentionPolicy.objects.for_tenant(tenant_id).filter(withdrawn_at__isnull=True)
+    latest = list(rows.order_by("-version")[:2])
+    in_force = [row for row in latest if row.takes_effect_at is not None and row.takes_effect_at <= at]
+    if not in_force:
+        policy = policy_in_force(tenant_id, at) if latest else DEFAULT_POLICY
+        return policy, latest[0] if latest else None
+    return to_policy(in_force[0]), None if in_force[0] is latest[0] else latest[0]
 
 
 def _pending(tenant_id: UUID, at: datetime) -> RetentionPolicy | None:
