@@ -114,9 +114,14 @@ def _rows(tenant_id: UUID, customer_id: UUID) -> Any:
     )
 
 
-def _lock(tenant_id: UUID, customer: Customer) -> Any:
+def be_patient() -> None:
+    """Stand in line for a customer and their portrait, to the end of the transaction."""
     with connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
+
+
+def _lock(tenant_id: UUID, customer: Customer) -> Any:
+    be_patient()
     now = ids.now()
     new = Portrait(
         id=ids.new_id(now), created_at=now, updated_at=now, tenant_id=tenant_id, customer_id=customer.id

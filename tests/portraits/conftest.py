@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from portraits.backends.language_model import language_model
-from tests.conversations.api.conftest import caller, fresh_limits, issue  # noqa: F401
+from tests.conversations.api.conftest import caller, issue, postgresql_alone  # noqa: F401
 from tests.portraits.model_server import ModelServer, running_model
 
 

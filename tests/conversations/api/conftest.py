@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from conversations.api import throttling
+from conversations.backends import configured
 from conversations.enums import Scope
 from conversations.services import api_keys, tenants
 
@@ -64,9 +65,11 @@ def sample_api(settings: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def fresh_limits(settings: Any) -> Iterator[None]:
-    """Throttles count in this process alone and from zero."""
-    settings.REDIS_URL = ""
+def postgresql_alone(settings: Any) -> Iterator[None]:
+    """No store but PostgreSQL, whatever earlier tests switched on; throttles count here alone and from zero."""
+    settings.REDIS_URL = settings.ELASTICSEARCH_URL = settings.MILVUS_URI = ""
+    configured.forget_stores()
     throttling._limit_over.cache_clear()
     yield
+    configured.forget_stores()
     throttling._limit_over.cache_clear()

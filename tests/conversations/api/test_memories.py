@@ -22,11 +22,6 @@ def past() -> str:
     return (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
 
 
-@pytest.fixture(autouse=True)
-def only_postgresql(settings):
-    settings.MILVUS_URI = settings.ELASTICSEARCH_URL = ""
-
-
 def contents(response) -> list[str]:
     return [hit["memory"]["content"] for hit in response.json()["data"]]
 
