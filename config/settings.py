@@ -318,6 +318,7 @@ MAX_DEPTH = env.int("MAX_DEPTH", default=32)
 MAX_BATCH = env.int("MAX_BATCH", default=1000)
 THROTTLE_RATE = env.str("THROTTLE_RATE", default="1000/s")
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000  # so that who selects too many rows is told how many are taken
 MAX_STREAMS = env.int("MAX_STREAMS", default=32)
 PII_REGION = env.str("PII_REGION", default="SG")
 

@@ -26,8 +26,8 @@ class Home(Page):
         return {
             "days": bar_chart("Messages of the last 30 days", days),
             "kinds": [
-                ("By channel", shares(activity.channels)),
-                ("By language", shares(activity.languages)),
+                ("Messages by channel", shares(activity.channels)),
+                ("Messages by language", shares(activity.languages)),
             ],
             "home_panels": [
                 {"template": panel.template, **panel.read(self.tenant_id)} for panel in panels.home_panels

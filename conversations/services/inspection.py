@@ -8,7 +8,6 @@ from uuid import UUID
 from django.db.models import Q
 
 from conversations import ids
-from conversations.enums import Role
 from conversations.models import Message, Session
 from conversations.principals import Actor
 from conversations.querysets import LiveQuerySet
@@ -120,7 +119,5 @@ def _matches(tenant_id: UUID, criteria: Criteria, message_ids: Sequence[UUID]) -
 
 
 def _has_intent(intent: str) -> Q:
-    """What the session was opened for, or what any of its turns was taken for."""
-    return Q(intents__primary=intent) | Q(
-        id__in=Message.objects.filter(intent=intent, role=Role.USER).values("session_id")
-    )
+    """What the session was opened for, or what any of its turns was taken for: counted in its own row."""
+    return Q(intents__primary=intent) | Q(intent_counts__has_key=intent)

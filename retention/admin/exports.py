@@ -11,6 +11,7 @@ from conversations import ids
 from conversations.admin.fields import ReasonField, UuidsField
 from conversations.admin.pages import ActionPage, Page
 from conversations.admin.paging import newest_first
+from conversations.admin.selection import SelectionPage
 from conversations.exceptions import Expired, KeyDestroyed
 from conversations.ports import Target
 from conversations.staff.rights import Right
@@ -45,7 +46,7 @@ class EvidenceForm(forms.Form):
     session = UuidsField(most=MOST_SESSIONS)
 
 
-class ExportEvidence(ActionPage):
+class ExportEvidence(SelectionPage):
     title = "Export evidence"
     template_name = "admin/export_evidence.html"
     right = Right.EXPORT

@@ -12,6 +12,7 @@ from django.urls import reverse
 from conversations.admin.fields import ReasonField, UuidsField
 from conversations.admin.pages import ActionPage, Page
 from conversations.admin.paging import identifier, newest_first
+from conversations.admin.selection import SelectionPage
 from conversations.exceptions import NotFound
 from conversations.models import Customer
 from conversations.services.masking import Masker
@@ -58,7 +59,7 @@ class HoldForm(forms.Form):
         return given
 
 
-class PlaceHold(ActionPage):
+class PlaceHold(SelectionPage):
     title = "Place hold"
     template_name = "admin/place_hold.html"
     right = Right.HOLD

@@ -20,7 +20,14 @@ from retention.enums import ArchiveMode, PolicyState
 from retention.models import RetentionPolicy
 from retention.policies import Policy, check_policy, shortens
 from retention.services.calendar import coming_endings
-from retention.services.policies import PolicyVersion, approve_policy, put_policy, read_policies, state_of
+from retention.services.policies import (
+    PolicyVersion,
+    approve_policy,
+    put_policy,
+    read_policies,
+    state_of,
+    to_policy,
+)
 from retention.services.purges import preview
 
 _MODES = (
@@ -132,7 +139,10 @@ class Retention(ActionPage):
     def _versions(self) -> list[dict[str, Any]]:
         now = ids.now()
         rows = RetentionPolicy.objects.for_tenant(self.tenant_id).order_by("-version")[:VERSIONS]
-        return [{"row": row, "state": state_of(row, now)} for row in rows]
+        return [
+            {"row": row, "state": state_of(row, now), "messages": in_words(to_policy(row).messages)}
+            for row in rows
+        ]
 
 
 class ApprovePolicy(Page):

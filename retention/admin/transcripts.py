@@ -54,7 +54,9 @@ class TranscriptPage(ActionPage):
         )
 
     def act(self, given: dict[str, Any]) -> str:
-        session_id = str(self.kwargs["session_id"])
+        session_id = str(
+            EvidenceReader(self.tenant_id, originals=False).session(self.kwargs["session_id"]).id
+        )
         until = ids.now() + REVEALED_FOR
         revealed = self.request.session.get(REVEALED, {})
         self.request.session[REVEALED] = {**revealed, session_id: [until.isoformat(), given["reason"]]}
