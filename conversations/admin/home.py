@@ -15,12 +15,14 @@ class Home(Page):
     right = None
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        waiting = panels.attention(self.tenant_id, self.may)
-        return super().get_context_data(waiting=waiting, **self._charts(), **context)
+        """The charts come in a second request, so that what waits is there at once."""
+        shown = self._charts() if "charts" in self.request.GET and self.may(Right.READ) else self._waiting()
+        return super().get_context_data(**shown, **context)
+
+    def _waiting(self) -> dict[str, Any]:
+        return {"waiting": panels.attention(self.tenant_id, self.may)}
 
     def _charts(self) -> dict[str, Any]:
-        if not self.may(Right.READ):
-            return {}
         activity = read_activity(self.tenant_id)
         days = [(f"{day:%Y-%m-%d}", count) for day, count in activity.days]
         return {

@@ -74,7 +74,7 @@ class Customers(Page):
 
 
 class CustomerPage(Page):
-    """Everything that is held about one person."""
+    """Everything that is held about one person. Every holding is asked in a second request."""
 
     title = "Customer"
     template_name = "admin/customer.html"
@@ -91,7 +91,7 @@ class CustomerPage(Page):
             sessions=list(sessions[: SESSIONS + 1]),
             most_sessions=SESSIONS,
             metadata=masker.value(customer.metadata),
-            counts=_counts(customer),
+            counts=_counts(customer) if "held" in self.request.GET else None,
             panels=panels.rendered(customer),
             holds=[(hold, hold_state(hold)) for hold in _holds(customer)],
             erasures=ErasureCase.objects.for_tenant(self.tenant_id).filter(customer_id=customer.id),

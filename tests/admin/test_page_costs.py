@@ -22,6 +22,9 @@ from tests.admin.test_accessibility import _may_operate
 from tests.retention.factories import ago, say
 
 MOST = 15
+# What a deed would touch is asked of each of some twenty holdings, once: as constant, and dearer.
+MOST_BEFORE_A_DEED = 30
+BEFORE_A_DEED = {"erase conversation", "erase customer", "export customer"}
 MANY = 1_000
 
 
@@ -50,14 +53,19 @@ def test_pages_cost_the_same_at_ten_rows_and_at_a_thousand(
     _may_operate(dora)
     client = Client()
     client.force_login(dora.staff)
-    _warm(client, furnished.pages)
+    pages = {**furnished.pages, "charts": "/admin/?charts=yes"}
+    _warm(client, pages)
 
     _fill(tenant, furnished.session, 10)
-    few = _costs(client, furnished.pages)
+    few = _costs(client, pages)
     _fill(tenant, furnished.session, MANY)
-    many = _costs(client, furnished.pages)
+    many = _costs(client, pages)
 
-    dear = {name: len(seen) for name, seen in many.items() if len(seen) > MOST}
+    dear = {
+        name: len(seen)
+        for name, seen in many.items()
+        if len(seen) > (MOST_BEFORE_A_DEED if name in BEFORE_A_DEED else MOST)
+    }
     grown = {name: (len(few[name]), len(seen)) for name, seen in many.items() if len(seen) > len(few[name])}
     counting = {
         name: text
