@@ -119,6 +119,7 @@ def main() -> None:
     parser.add_argument("--theme", choices=["light", "dark"], default="light")
     parser.add_argument("--width", type=int, default=1280)
     parser.add_argument("--only", nargs="+", help="names of pages")
+    parser.add_argument("--first-screen", action="store_true", help="what is seen before scrolling")
     options = parser.parse_args()
     known = json.loads((options.data / "credentials.json").read_text())
     options.out.mkdir(parents=True, exist_ok=True)
@@ -130,8 +131,9 @@ def main() -> None:
         sign_in(page, known["url"], known["admin_username"], known["admin_password"])
         choose_tenant(page, known["url"], options.tenant)
         for name in walk(page, known["url"], only=options.only):
+            page.wait_for_load_state("networkidle")  # parts that follow by themselves
             path = options.out / f"{name}.png"
-            page.screenshot(path=path, full_page=True, animations="disabled")
+            page.screenshot(path=path, full_page=not options.first_screen, animations="disabled")
             print(path)
         browser.close()
 

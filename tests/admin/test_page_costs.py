@@ -23,7 +23,7 @@ from tests.retention.factories import ago, say
 
 MOST = 15
 # What a deed would touch is asked of each of some twenty holdings, once: as constant, and dearer.
-MOST_BEFORE_A_DEED = 30
+MOST_BEFORE_A_DEED = 40
 BEFORE_A_DEED = {"erase conversation", "erase customer", "export customer"}
 MANY = 1_000
 
