@@ -57,7 +57,7 @@ MESSAGES = f"""
 INDEX = """
     INSERT INTO conversations_messageindex (message_id, tenant_id, session_id, customer_id, role, position, created_at,
         row_version, features, context)
-    SELECT id, tenant_id, session_id, customer_id, role, position, created_at, row_version, ''::bytea,
+    SELECT id, tenant_id, session_id, customer_id, role, position, created_at, row_version, %(features)s,
         to_tsvector('simple', scrubbed) FROM conversations_message WHERE tenant_id = %(tenant)s
 """
 
@@ -185,8 +185,18 @@ def _statements() -> Iterator[list[str]]:
 def fill(tenant: Any, messages: int) -> None:
     from django.db import connections  # noqa: PLC0415  (settings first)
 
+    from conversations.analysis.features import analyse, encode_features  # noqa: PLC0415
+
     sessions = messages // EACH
-    values = {"tenant": tenant.id, "sessions": sessions, "customers": max(sessions // 4, 1), "some": 5_000}
+    values = {
+        "tenant": tenant.id,
+        "sessions": sessions,
+        "customers": max(sessions // 4, 1),
+        "some": 5_000,
+        "features": encode_features(
+            analyse("the parcel number 7 has not arrived, the courier says tomorrow")
+        ),
+    }
     with connections["owner"].cursor() as cursor:
         cursor.execute(CUSTOMERS, values)
         cursor.execute(
