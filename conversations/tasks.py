@@ -1,19 +1,25 @@
 """Celery's doors. A task carries no work: what is to be done is written in PostgreSQL, so a lost one costs a second."""
 
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 from celery import shared_task
 
+from conversations.enums import Sink
 from conversations.mirror.drain import drain
 from conversations.principals import Actor, ActorKind
 from conversations.services.key_rotation import settle_rotations
 from conversations.services.mirror_checks import verify_mirrors
 from conversations.services.partitions import ensure_partitions
 
+# Woken five times a second under load: new threads would bring new connections every time, which cost more than
+# what they are for.
+_threads = ThreadPoolExecutor(2 * len(Sink), thread_name_prefix="drain")
+
 
 @shared_task(name="conversations.drain_mirror", ignore_result=True, expires=60)
 def drain_mirror() -> None:
-    drain(seconds=20)
+    drain(seconds=20, threads=_threads)
 
 
 @shared_task(name="conversations.ensure_partitions", ignore_result=True)

@@ -5,11 +5,12 @@ No transaction is open during a network call. Sinks are followed side by side, e
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
-from django.db import InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
 from conversations.backends.values import StoreUnavailable
 from conversations.enums import Sink
@@ -46,13 +47,23 @@ class Drained:
         return Drained(self.done + other.done, self.set_back + other.set_back)
 
 
-def drain(*, seconds: float = 20.0) -> Drained:
-    """Follow what is due in every sink that is switched on, side by side, for at most about `seconds`."""
+def drain(*, seconds: float = 20.0, threads: Executor | None = None) -> Drained:
+    """Follow what is due in every sink that is switched on, side by side, for at most about `seconds`.
+
+    `threads` are the caller's own, who keeps them and their connections for the next time.
+    """
     due = due_sinks()
+    if threads is not None:
+        return sum(
+            threads.map(partial(_drain_in_thread, seconds=seconds, leave=close_old_connections), due),
+            Drained(),
+        )
     if len(due) < 2:
         return sum((drain_sink(sink, seconds=seconds) for sink in due), Drained())
     with ThreadPoolExecutor(len(due), thread_name_prefix="drain") as pool:
-        return sum(pool.map(lambda sink: _drain_in_thread(sink, seconds), due), Drained())
+        return sum(
+            pool.map(partial(_drain_in_thread, seconds=seconds, leave=connections.close_all), due), Drained()
+        )
 
 
 def due_sinks() -> list[Sink]:
@@ -88,11 +99,11 @@ def drain_while(pending: Callable[[], bool], sink: Sink) -> None:
             time.sleep(PAUSE)
 
 
-def _drain_in_thread(sink: Sink, seconds: float) -> Drained:
+def _drain_in_thread(sink: Sink, seconds: float, leave: Callable[[], None]) -> Drained:
     try:
         return drain_sink(sink, seconds=seconds)
     finally:
-        connections.close_all()  # this thread's own, which end with it
+        leave()
 
 
 def _follow(claimed: Claim) -> Drained:
