@@ -12,12 +12,11 @@ import statistics
 import sys
 import tempfile
 import time
-from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.databases import running_postgres
+from benchmarks.databases import running_postgres, settings_for
 
 FILL = """
     INSERT INTO conversations_auditevent (id, created_at, tenant_id, actor, actor_kind, action, object_type, object_id,
@@ -38,16 +37,7 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="remembrancer-audit-") as home,
         running_postgres(Path(home)) as url,
     ):
-        os.environ |= {
-            "DATABASE_URL": url,
-            "DATA_DIR": home,
-            "SECRET_KEY": "k" * 50,
-            "MASTER_KEYS": "bench:" + b64encode(b"m" * 32).decode(),
-            "SIGNING_KEY": b64encode(b"s" * 32).decode(),
-            "REDIS_URL": "",
-            "MILVUS_URI": "",
-            "ELASTICSEARCH_URL": "",
-        }
+        os.environ |= settings_for(url, Path(home))
         _measure(options)
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,3 +38,18 @@ def running_postgres(home: Path) -> Iterator[str]:
     finally:
         process.send_signal(server.stop_signal)
         process.wait(60)
+
+
+def settings_for(url: str, home: Path) -> dict[str, str]:
+    """The variables of a process of ours over this database and no other store."""
+    return {
+        "DATABASE_URL": url,
+        "DATA_DIR": str(home),
+        "SECRET_KEY": "k" * 50,
+        "MASTER_KEYS": "bench:" + b64encode(b"m" * 32).decode(),
+        "SIGNING_KEY": b64encode(b"s" * 32).decode(),
+        "REDIS_URL": "",
+        "MILVUS_URI": "",
+        "ELASTICSEARCH_URL": "",
+        "LOG_LEVEL": "ERROR",
+    }

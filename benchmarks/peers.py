@@ -4,15 +4,21 @@
 
 The peers (langgraph-checkpoint-postgres' PostgresSaver with one `messages` channel, langchain-postgres'
 PostgresChatMessageHistory) run in environments of their own, on the same PostgreSQL with durable commits. Ours does what it
-always does: authentication apart, tenant, scrubbing, sealing, outbox and triggers.
+always does: authentication apart, tenant, scrubbing, sealing, outbox and triggers. There is no other store and nothing
+runs beside either of them: the peers have no mirrors that a worker would have to follow.
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 
-from benchmarks.installation import ROOT, Installation, installation
+from benchmarks.databases import running_postgres, settings_for
+from benchmarks.installation import ROOT
 
 TURNS = 1000
 TEXT = (
@@ -75,10 +81,10 @@ PEERS = {
 }
 
 
-def seconds(command: list[str], program: str, installed: Installation) -> float:
+def seconds(command: list[str], program: str, environment: Mapping[str, str]) -> float:
     """What the program measured of itself."""
     done = subprocess.run(
-        [*command, "-c", program], cwd=ROOT, env=installed.environment, capture_output=True, text=True
+        [*command, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True
     )
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
@@ -89,7 +95,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=3)
     options = parser.parse_args()
-    with installation(LOG_LEVEL="ERROR") as installed:
+    with (
+        tempfile.TemporaryDirectory(prefix="remembrancer-peers-") as home,
+        running_postgres(Path(home)) as url,
+    ):
+        environment = {**os.environ, **settings_for(url, Path(home))}
+        for command in ("migrate", "ensure_partitions"):
+            subprocess.run(
+                [sys.executable, "manage.py", command],
+                cwd=ROOT,
+                env=environment,
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
         for name, (package, program) in PEERS.items():
             peer = [
                 "uv",
@@ -104,8 +122,8 @@ def main() -> None:
             ]
             ours, theirs = [], []
             for _ in range(options.pairs):
-                ours.append(seconds([sys.executable], OURS, installed))
-                theirs.append(seconds(peer, program, installed))
+                ours.append(seconds([sys.executable], OURS, environment))
+                theirs.append(seconds(peer, program, environment))
             ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
             print(
                 f"{TURNS} appends: {statistics.median(ratios):.1f}x as fast as {name} "
