@@ -162,6 +162,7 @@ class Registry:
         self.projections: dict[int, Projection] = {}
         self.holdings: dict[str, Holding] = {}
         self.carriers: dict[str, Carrier] = {}
+        self.drop_statements: list[str] = []
 
     def add_part(self, part: ContextPart) -> None:
         self.context_parts[part.name] = part
@@ -174,6 +175,10 @@ class Registry:
 
     def add_carrier(self, carrier: Carrier) -> None:
         self.carriers[carrier.name] = carrier
+
+    def add_drop_statement(self, statement: str) -> None:
+        """SQL over `{partition}` for what triggers do when messages are deleted: a dropped partition fires none."""
+        self.drop_statements.append(statement)
 
 
 registry = Registry()

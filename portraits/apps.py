@@ -12,6 +12,7 @@ class PortraitsConfig(AppConfig):
         from portraits.services import holdings, querying  # noqa: PLC0415
         from portraits.services.carrying import PortraitCarrier  # noqa: PLC0415
         from portraits.services.context_parts import PortraitPart, PreferencesPart  # noqa: PLC0415
+        from portraits.triggers import COUNT_DROPPED  # noqa: PLC0415
 
         register_checks()
         querying.register()
@@ -19,3 +20,4 @@ class PortraitsConfig(AppConfig):
         registry.add_part(PreferencesPart())
         holdings.register(registry)
         registry.add_carrier(PortraitCarrier())
+        registry.add_drop_statement(COUNT_DROPPED)

@@ -32,6 +32,8 @@ _SESSIONS = f"""
            array_remove(array_agg(c.outlet_id::text), NULL)
     FROM {{rows}} c WHERE {_COUNTS.format(row="c")} GROUP BY 1, 2, 3;
 """
+# For a partition that goes as a whole, by the purge.
+COUNT_DROPPED = _MESSAGES.format(effect=Effect.PURGED.value, rows="{partition}")
 # What counting or learning reads of a message that is annotated, hidden, or given its customer later.
 _READ_OF_MESSAGES = "({row}.customer_id, {row}.hidden_at, {row}.intent, {row}.agent_responses)"
 _CHANGED_MESSAGES = (

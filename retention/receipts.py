@@ -177,6 +177,7 @@ def _as_text(verification: Verification) -> str:
         if verification.pinned
         else "Signed by the key below; name the installation's own with --key to be sure it is that one"
     )
+    width = max(map(len, receipt.stores), default=0)
     lines = [
         f"Authentic. {key}.",
         f"  key       {fingerprint}",
@@ -186,7 +187,7 @@ def _as_text(verification: Verification) -> str:
         f"  issued    {receipt.issued_at}",
         f"  keys      {receipt.keys_destroyed} destroyed",
         *(
-            f"  {name:<15} {proof.found_before} found, {proof.found_after} left; "
+            f"  {name:<{width}}  {proof.found_before} found, {proof.found_after} left; "
             f"{proof.method}, verified {proof.verified_at}"
             for name, proof in sorted(receipt.stores.items())
         ),

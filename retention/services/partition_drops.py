@@ -20,7 +20,7 @@ from conversations.backends.values import Kind
 from conversations.enums import Entity, Reason
 from conversations.merkle import Frontier
 from conversations.mirror.waking import wake
-from conversations.ports import PurgedIds
+from conversations.ports import PurgedIds, registry
 from conversations.principals import Actor
 from conversations.services.partitions import Partition, list_partitions
 from conversations.tenancy import tenant_scope
@@ -187,6 +187,8 @@ def _drop_now(partition: Partition, droppable: Droppable, runs: Sequence[PurgeRu
         if tree.size:
             _count(partition, droppable, run, tree, actor)
     with connections["owner"].cursor() as cursor:
+        for statement in registry.drop_statements if droppable.kind is Kind.MESSAGES else ():
+            cursor.execute(statement.replace("{partition}", f'"{partition.name}"'))
         for table, name in _tables(partition, droppable):
             cursor.execute(f'ALTER TABLE "{table}" DETACH PARTITION "{name}"')
             cursor.execute(f'DROP TABLE "{name}"')
