@@ -66,7 +66,7 @@ def rebuild_search(store: SearchStore, advance: Advance) -> Rebuilt:
     entities = MirrorSink.objects.using("ops").values_list("entities", flat=True).get(id=Sink.ELASTICSEARCH)
     found = {source.kind: source for source in sources(entities)}
     total = Rebuilt(0, 0)
-    with _only_rebuild(Sink.ELASTICSEARCH):
+    with only_rebuild(Sink.ELASTICSEARCH):
         for kind in Kind:
             try:
                 store.begin_rebuild(kind)
@@ -81,7 +81,7 @@ def rebuild_search(store: SearchStore, advance: Advance) -> Rebuilt:
 def rebuild_vectors(profile: EmbeddingProfile, advance: Advance) -> Rebuilt:
     """One profile's collection, embedded anew."""
     store = _collection_of(profile)
-    with _only_rebuild(Sink.MILVUS):
+    with only_rebuild(Sink.MILVUS):
         try:
             store.begin_rebuild()
             done = _embed_all(profile, store.apply_to_rebuild, advance)
@@ -97,7 +97,7 @@ def move_messages(profile: EmbeddingProfile, advance: Advance) -> Rebuilt:
     old = read_message_profiles().served
     if profile == old:
         return rebuild_vectors(profile, advance)
-    with _only_rebuild(Sink.MILVUS):
+    with only_rebuild(Sink.MILVUS):
         try:
             store = _collection_of(profile)
             store.ensure_collection()
@@ -204,7 +204,8 @@ def leave_profile(profile: EmbeddingProfile) -> None:
 
 
 @contextmanager
-def _only_rebuild(sink: Sink) -> Iterator[None]:
+def only_rebuild(sink: Sink) -> Iterator[None]:
+    """RebuildFailed while another process builds the store anew: there is room for one beside the one in use."""
     with connections["ops"].cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, sink])
         (alone,) = cursor.fetchone()

@@ -21,6 +21,7 @@ from conversations.backends.values import Kind, MirrorKey, StoreUnavailable, Win
 from conversations.enums import Entity, Reason, Sink
 from conversations.indexing.turns import chapter_counts
 from conversations.mirror.profiles import read_message_profiles
+from conversations.mirror.rebuilding import RebuildFailed, only_rebuild
 from conversations.mirror.writers import only_writer
 from conversations.models import Memory, MirrorSink, Tombstone
 from conversations.ports import Target
@@ -162,12 +163,15 @@ def leaves_residue() -> bool:
 
 
 def rebuild_vector_files() -> bool:
-    """Copy what remains of every collection, for all cases that wait; False while another writer is at work."""
-    with only_writer(Sink.MILVUS) as alone:
-        if alone:
-            for store in _vector_stores():
-                store.rebuild_by_copy(after_page=_give_a_sign)
-        return alone
+    """Copy what remains of every collection, for all cases that wait; False while others write or rebuild."""
+    try:
+        with only_rebuild(Sink.MILVUS), only_writer(Sink.MILVUS) as alone:
+            if alone:
+                for store in _vector_stores():
+                    store.rebuild_by_copy(after_page=_give_a_sign)
+            return alone
+    except RebuildFailed:
+        return False
 
 
 def _give_a_sign() -> None:

@@ -8,10 +8,13 @@ from django.conf import settings as django_settings
 from django.db import connections
 
 from conversations.backends import configured
+from conversations.backends.values import Kind
+from conversations.enums import Sink
 from conversations.exceptions import Erased, NotFound
 from conversations.inputs import MessageIn, SessionIn
 from conversations.memory_inputs import MemoryIn
 from conversations.mirror.drain import drain
+from conversations.mirror.rebuilding import only_rebuild
 from conversations.models import Customer, DataKey, Memory, Message, Session
 from conversations.principals import SYSTEM
 from conversations.services import memories, reading
@@ -286,3 +289,35 @@ def test_evidence_in_the_making_is_not_stored_after_an_erasure(postgresql_alone,
     assert files() == []
     with tenant_scope(tenant.id):
         assert not ExportJob.objects.filter(state=ExportState.DONE).exists()
+
+
+# -- vector files ----------------------------------------------------------------------------------------------------
+
+
+def test_vector_files_wait_for_a_rebuild_that_is_under_way(milvus, settings):
+    settings.REDIS_URL = ""
+    tenant = make_tenant()
+    say(tenant, make_session(tenant, customer="ann"), [ago(1)])
+    say(tenant, make_session(tenant, customer="bob"), [ago(1)])
+    drain()
+    case = erase(tenant, customer_id="ann")
+    held, over = threading.Event(), threading.Event()
+
+    def rebuild() -> None:
+        with only_rebuild(Sink.MILVUS):
+            held.set()
+            over.wait()
+        connections.close_all()
+
+    other = threading.Thread(target=rebuild)
+    other.start()
+    held.wait()
+    try:
+        waiting = carry_out(case, timeout=3)
+    finally:
+        over.set()
+        other.join()
+
+    assert waiting.state == CaseState.MIRRORS_PENDING
+    assert carry_out(case, timeout=120).state == CaseState.VERIFIED
+    assert milvus.count(Kind.MESSAGES, tenant.id) == 1
