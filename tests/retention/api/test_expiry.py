@@ -1,12 +1,16 @@
 """From the microsecond of its expiry no agent path shows a message, while every job stands still."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from conversations import ids
 from conversations.mirror.drain import drain
 from conversations.models import Message
+from conversations.principals import SYSTEM
+from conversations.services.events import Cursor, read_events
+from conversations.services.exporting import export_tenant
 
 CANARY = "kumquat"
 PERIOD = timedelta(days=90)
@@ -95,6 +99,34 @@ def test_expired_message_cannot_be_patched_or_deleted(alice, spoken, time_machin
 
     assert alice("PATCH", path, {"intent": "x"}).json()["code"] == "expired"
     assert alice("DELETE", path).json()["code"] == "expired"
+
+
+def test_event_stream_that_is_resumed_leaves_it_out_from_its_expiry(alice, spoken, time_machine):
+    session, message, expires_at = spoken
+    start = Cursor(UUID(session), 0, 0, None)
+
+    time_machine.move_to(expires_at - timedelta(microseconds=1), tick=False)
+    before, _ = read_events(alice.tenant_id, start)
+    time_machine.move_to(expires_at, tick=False)
+    after, cursor = read_events(alice.tenant_id, start)
+
+    assert [str(event.subject["message"]["id"]) for event in before] == [message]
+    assert (list(after), cursor.position) == ([], 1)
+
+
+def test_export_of_the_tenant_leaves_it_out_from_its_expiry(alice, spoken, time_machine, tmp_path):
+    expires_at = spoken[2]
+
+    time_machine.move_to(expires_at - timedelta(microseconds=1), tick=False)
+    export_tenant(tenant_id=alice.tenant_id, folder=tmp_path / "before", actor=SYSTEM)
+    time_machine.move_to(expires_at, tick=False)
+    export_tenant(tenant_id=alice.tenant_id, folder=tmp_path / "after", actor=SYSTEM)
+
+    assert [_is_in(tmp_path / name) for name in ("before", "after")] == [True, False]
+
+
+def _is_in(folder):
+    return any(CANARY in path.read_text() for path in folder.iterdir())
 
 
 def _says(response):
