@@ -202,7 +202,14 @@ class ElasticsearchStore:
     def day_digests(self, kind: Kind, tenant_id: UUID) -> Iterator[DayDigest]:
         """Count and digest for each UTC day on which the tenant has entries."""
         index = f"{self.prefix}-{kind}"
-        days = {"date_histogram": {"field": "created_at", "calendar_interval": "day", "min_doc_count": 1}}
+        days = {
+            "date_histogram": {
+                "field": "created_at",
+                "calendar_interval": "day",
+                "min_doc_count": 1,
+                "missing": queries.TIMELESS,
+            }
+        }
         digest = {"digest": {"sum": {"field": "fingerprint"}}}
 
         def refreshed(client: Elasticsearch) -> Any:
@@ -270,7 +277,7 @@ class ElasticsearchStore:
                 size=PAGE,
                 query=query,
                 source=False,
-                docvalue_fields=[{"field": "row_version"}],
+                version=True,
                 sort=[{"_shard_doc": {"order": "asc"}}],
                 search_after=after,
                 track_total_hits=False,
@@ -334,4 +341,6 @@ def _id_of(hit: Mapping[str, Any]) -> UUID:
 def _held(kind: Kind, hit: Mapping[str, Any]) -> MirroredVersion:
     tenant, identifier, *part = hit["_id"].split(":")
     key = MirrorKey(kind, UUID(tenant), UUID(identifier), int(part[0]) if part else None)
-    return MirroredVersion(key, hit["fields"]["row_version"][0])
+    # The server's own version, by which it judges the next write: of what we wrote it is the row's, and what
+    # somebody else put here has one too.
+    return MirroredVersion(key, hit["_version"])

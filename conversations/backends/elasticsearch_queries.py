@@ -16,6 +16,7 @@ from conversations.ids import moment_of
 # Longer questions add words, not meaning; each word is a clause, and the server refuses too many of them.
 LONGEST_QUESTION = 1_000
 MOST_SESSIONS = 1_000
+TIMELESS = 0  # where entries without a time are counted and listed: they are not ours
 TEXT_FIELD = {Kind.SESSIONS: "knowledge"}
 
 
@@ -65,7 +66,11 @@ def entries(
 ) -> dict[str, Any]:
     """Entries for the mirror's own upkeep; without a tenant those of all, as only operators' work asks."""
     found = [] if tenant_id is None else [tenant_term(tenant_id)]
-    found += _time(start, end, None)
+    timed = _time(start, end, None)
+    if start is not None and floor_ms(start) == TIMELESS:
+        found.append(_either(Bool(filter=timed), _without("created_at")))
+    else:
+        found += timed
     if ids is not None:
         # The time narrows by points first: a range over the ids alone would walk every id of the index.
         found.append(Range(created_at={"gte": _ms_of(ids.first), "lte": _ms_of(ids.before)}))

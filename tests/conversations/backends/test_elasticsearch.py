@@ -1,5 +1,6 @@
 """What only the real Elasticsearch can show: analysis, settings, blocks, poison, lost indices."""
 
+import datetime as dt
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -299,6 +300,24 @@ def test_an_index_that_somebody_s_write_made_in_place_of_the_alias_is_replaced(
     assert results[0].outcome is Outcome.RETRY
     assert elasticsearch.apply([message(key(tenant))])[0].outcome is Outcome.DONE
     assert tokens(raw, index_of(elasticsearch), "context", "running") == ["run"]
+
+
+@pytest.mark.parametrize("fields", [{}, {"created_at": "2026-03-04T12:00:00Z"}], ids=["timeless", "timed"])
+def test_entry_of_somebody_elses_making_is_counted_listed_and_removed(
+    elasticsearch: ElasticsearchStore, raw: Elasticsearch, tenant: UUID, fields: dict[str, str]
+) -> None:
+    alien = key(tenant)
+    entry = {"tenant_id": str(tenant), "text": "phantom", **fields}
+    elasticsearch.apply([message(alien, version=7), removal(alien, version=8)])
+    raw.index(index=index_of(elasticsearch), id=str(alien), routing=str(tenant), document=entry, refresh=True)
+
+    (digest,) = elasticsearch.day_digests(Kind.MESSAGES, tenant)
+    begin = dt.datetime.combine(digest.day, dt.time(), dt.UTC)
+    (listed,) = elasticsearch.versions(Kind.MESSAGES, tenant, begin, begin + dt.timedelta(days=1))
+    elasticsearch.apply([removal(alien, version=listed.version + 1)])
+
+    assert (digest.count, listed.key) == (1, alien)
+    assert elasticsearch.count(Kind.MESSAGES, tenant) == 0
 
 
 def test_two_that_ensure_at_once_make_one_index(make_elasticsearch: MakeStore, raw: Elasticsearch) -> None:
