@@ -10,6 +10,7 @@ from django.db import connections
 
 from conversations.backends.values import Kind, Outcome, Removal, StoreUnavailable
 from conversations.enums import Entity, Reason, Sink
+from conversations.indexing.turns import CHAPTER
 from conversations.mirror import outbox
 from conversations.mirror.comparing import Difference, compare, compare_again
 from conversations.mirror.copies import Copy, copies_of
@@ -20,6 +21,11 @@ from conversations.mirror.writers import waiting_writer
 SETTLING = 5.0  # seconds that what is on its way is waited for
 PAUSE = 0.2
 PAGE = 500
+
+_RAISE_CHAPTER = f"""
+    UPDATE conversations_message SET row_version = nextval('row_version')
+    WHERE tenant_id = %s AND session_id = %s AND (position - 1) / {CHAPTER} = %s RETURNING id
+"""
 
 Progress = Callable[[str], None]
 
@@ -57,6 +63,9 @@ def verify(sink: Sink, tenant_ids: Sequence[UUID], *, repair: bool, tell: Progre
             tell(f"{sink.label}: mending {len(found)} entries")
             mend(sink, found)
             left = compare_again(found)
+            if refused := [one for one in left if one.is_missing]:
+                _renew(sink, refused)
+                left = compare_again(found)
     except StoreUnavailable as error:
         return Verdict(unreachable=error.reason)
     return Verdict(
@@ -71,7 +80,7 @@ def verify(sink: Sink, tenant_ids: Sequence[UUID], *, repair: bool, tell: Progre
 def mend(sink: Sink, differences: Sequence[Difference]) -> None:
     """Enqueue what the store lacks, remove what it has too much, and drain until it is level."""
     outrun(max((one.held or 0 for one in differences), default=0))
-    _renew([one for one in differences if one.is_ahead and one.key.kind is not Kind.CHAPTERS])
+    _raise_versions([one for one in differences if one.is_ahead and one.key.kind is not Kind.CHAPTERS])
     _forget(sink, [one for one in differences if one.is_extra])
     stale = {_stale(one) for one in differences if not one.is_extra}
     outbox.enqueue(sink, stale, Reason.REPAIR)
@@ -142,7 +151,15 @@ def _entity_of(one: Difference) -> int:
     return next(part.source.entity for part in one.copy.parts if part.kind is one.key.kind)
 
 
-def _renew(differences: Sequence[Difference]) -> None:
+def _renew(sink: Sink, refused: Sequence[Difference]) -> None:
+    """Bring what a store will not take at the version it had: it remembers for an hour what was deleted by hand."""
+    chapters = [one for one in refused if one.key.kind is Kind.CHAPTERS]
+    waiting = _raise_versions([one for one in refused if one.key.kind is not Kind.CHAPTERS])
+    waiting += _raise_versions_in(chapters)
+    drain_while(lambda: _on_their_way(sink, waiting), sink)
+
+
+def _raise_versions(differences: Sequence[Difference]) -> list[UUID]:
     """Give rows a version above what their copies have; the triggers enqueue them for every store."""
     tables: defaultdict[str, list[UUID]] = defaultdict(list)
     for one in differences:
@@ -155,6 +172,17 @@ def _renew(differences: Sequence[Difference]) -> None:
                     f"UPDATE {table} SET row_version = nextval('row_version') WHERE id = ANY (%s)",
                     [ids[begin : begin + PAGE]],
                 )
+    return [one.key.id for one in differences]
+
+
+def _raise_versions_in(chapters: Sequence[Difference]) -> list[UUID]:
+    """The same for the messages of chapters, whose version is that of their newest message."""
+    raised: list[UUID] = []
+    with connections["ops"].cursor() as cursor:
+        for one in chapters:
+            cursor.execute(_RAISE_CHAPTER, [one.tenant_id, one.key.id, one.key.part])
+            raised += [message_id for (message_id,) in cursor.fetchall()]
+    return raised
 
 
 def _forget(sink: Sink, differences: Sequence[Difference]) -> None:

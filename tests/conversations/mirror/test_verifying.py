@@ -4,6 +4,7 @@ import io
 import socket
 import threading
 
+import httpx
 import msgspec
 import pytest
 from django.core.management import CommandError, call_command
@@ -96,6 +97,22 @@ def test_what_a_store_lost_is_missing_until_it_is_repaired(stores, talk):
     assert after[0]["milvus"] == {"checked": 60, "missing": 1, "stale": 0, "extra": 0, "repaired": 1}
     assert after[1]
     assert again[1]
+
+
+def test_what_was_deleted_by_hand_is_repaired_at_once(stores, talk, elasticsearch_url, settings):
+    """Elasticsearch remembers the deletion, one version above the row's, and refuses the row as it was."""
+    indices = f"{elasticsearch_url}/{settings.ELASTICSEARCH_PREFIX}-*"
+    httpx.post(f"{indices}/_refresh").raise_for_status()
+    everything = {"query": {"match_all": {}}}
+    httpx.post(f"{indices}/_delete_by_query?refresh=true", json=everything).raise_for_status()
+
+    before, after = verify(), verify("--repair")
+
+    assert before[0]["elasticsearch"]["missing"] == 63
+    assert after[0]["elasticsearch"] == {"checked": 63, "missing": 63, "stale": 0, "extra": 0, "repaired": 63}
+    assert after[1]
+    drain_all()  # the other stores hear of the new versions as of any change
+    assert verify()[1]
 
 
 def test_what_changed_without_an_event_is_stale(talk):
