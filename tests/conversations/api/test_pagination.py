@@ -152,7 +152,8 @@ def test_list_as_answered(caller: Caller, customers: list[Customer]) -> None:
 
 @pytest.mark.usefixtures("sample_api")
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=201", "after=x", f"after={uuid4()}", "order=up", "offset=1"]
+    "query",
+    ["limit=0", "limit=201", "after=x", "after=0190a0b0-0000-7000-8000-000000000001", "order=up", "offset=1"],
 )
 def test_list_refuses_bad_parameters(caller: Caller, query: str) -> None:
     response = caller("GET", f"/customers?{query}")

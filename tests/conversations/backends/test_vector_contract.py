@@ -66,7 +66,7 @@ def test_search_keeps_tenants_and_kinds_apart(
     assert found(vector_store, stranger) == [foreign.id]
 
 
-@pytest.mark.parametrize("nobody", [None, "", "*", "%", 'x" or tenant_id != "', 0, b"", new_id().bytes])
+@pytest.mark.parametrize("nobody", [None, "", "*", "%", 'x" or tenant_id != "', 0, b"", bytes(range(16))])
 def test_search_without_a_tenant_is_refused(vector_store: VectorStore, nobody: Any) -> None:
     with pytest.raises(TenantMissing):
         vector_store.search([EAST], SearchFilter(tenant_id=nobody))
