@@ -18,6 +18,7 @@ pytest.register_assert_rewrite("tests.servers")
 
 from tests import servers  # noqa: E402  (rewritten first)
 
+_given = frozenset(os.environ)
 servers.name_servers(os.environ)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ.setdefault("SECRET_KEY", "tests-only-" + "k" * 50)
@@ -28,12 +29,21 @@ os.environ.setdefault("ELASTICSEARCH_PREFIX", f"test-{uuid4().hex[:8]}")
 os.environ.setdefault("ELASTICSEARCH_SHARDS", "1")
 os.environ.setdefault("ELASTICSEARCH_REPLICAS", "0")
 os.environ.setdefault("REQUIRE_MFA", "false")
+_named = os.environ.keys() - _given
 django.setup()
 
 from django.core.management import call_command  # noqa: E402  (settings first)
 from django.db import connections  # noqa: E402
 
 pytest_plugins = ["tests.servers"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where the tests run in several processes, let each name servers and a prefix of its own."""
+    if config.getoption("numprocesses", None):
+        for name in _named:
+            del os.environ[name]
+
 
 ALIASES = ("default", "ops", "owner")
 

@@ -87,7 +87,7 @@ def build_context(*, tenant_id: UUID, session_id: UUID, wanted: Wanted) -> dict[
             **parts,
         }
         answer["text"] = _text(answer, wanted)
-        answer["stores"] = [*answers.stores, *(["redis"] if window.source == "redis" else [])]
+        answer["stores"] = [*answers.stores, *window.stores]
         answer["degraded"] = [*answers.degraded, *window.degraded]
         answer["receipt_id"] = _leave_receipt(session, wanted, answer, request)
     return answer

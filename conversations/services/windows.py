@@ -44,6 +44,11 @@ class Window:
     degraded: list[str]
     refill: list[WindowEntry] | None = None  # what Redis should hold from now on
 
+    @property
+    def stores(self) -> list[str]:
+        """Redis where it answered, be it that it had nothing."""
+        return ["redis"] if self.source == "redis" or self.refill is not None else []
+
 
 @dataclass(frozen=True)
 class Glimpse:

@@ -55,6 +55,16 @@ def test_it_is_the_same_without_redis(caller, path, redis):
     assert window(caller, path, "?limit=3")["source"] == "redis"
 
 
+def test_a_context_names_redis_also_when_it_had_nothing(caller, path, redis):
+    say(caller, path, "user")
+    redis.forget(WindowKey(caller.tenant_id, UUID(path.rsplit("/", 1)[1])))
+
+    missed, found = (caller("POST", f"{path}/context", {"message_limit": 3}).json() for _ in range(2))
+
+    assert "redis" in missed["stores"]
+    assert "redis" in found["stores"]
+
+
 def test_more_than_redis_holds_comes_from_postgresql(caller, path, redis):
     say(caller, path, *["user"] * 25)
 
