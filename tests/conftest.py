@@ -93,12 +93,3 @@ def _administer(statement: str) -> None:
     """Run one statement outside a transaction, as the login itself, on the server's own database."""
     with servers.administrator() as connection:
         connection.execute(statement)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What `unsettled.txt` names runs, and is reported as xfail: seen by everybody, in nobody's way."""
-    lines = (Path(__file__).parent / "unsettled.txt").read_text().splitlines()
-    unsettled = tuple(line for line in lines if line and not line.startswith("#"))
-    for item in items:
-        if item.nodeid.startswith(unsettled):
-            item.add_marker(pytest.mark.xfail(reason="see tests/unsettled.txt", strict=False))

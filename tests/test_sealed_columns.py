@@ -13,6 +13,7 @@ NOT_SEALED = {
     "conversations_memory.embedding": "a vector",
     "conversations_memory.features": "of scrubbed text",
     "conversations_messageindex.features": "of scrubbed text",
+    "conversations_importedrecord.key": "keyed hash",
     "conversations_tombstone.digest": "keyed hash",
     "retention_archiverecord.digest": "keyed hash",
     "retention_auditcheckpoint.frontier": "hashes",

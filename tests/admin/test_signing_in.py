@@ -279,7 +279,7 @@ def test_failure_is_told_in_the_house_style(
     client.raise_request_exception = False
     monkeypatch.setattr(home, "read_activity", lambda tenant_id: 1 / 0)
 
-    answer = client.get("/admin/")
+    answer = client.get("/admin/?charts=yes")
 
     assert answer.status_code == 500
     assert "The mistake is ours" in answer.content.decode()

@@ -157,7 +157,9 @@ def test_problem_plain_view_fails_like_the_others(settings: Any) -> None:
 
 @pytest.mark.usefixtures("sample_api")
 @pytest.mark.parametrize(("path", "status"), [("forbidden", 403), ("nothing", 404), ("plain", 503)])
-def test_problem_of_a_page_is_a_page(path: str, status: int) -> None:
+def test_problem_of_a_page_is_a_page(path: str, status: int, settings: Any) -> None:
+    as_in_up = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": as_in_up}
     response = Client(raise_request_exception=False).get(f"/admin/{path}")
 
     assert response.status_code == status

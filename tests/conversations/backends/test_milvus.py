@@ -181,7 +181,7 @@ def test_a_restarted_server_answers_without_anybody_s_help(
 ) -> None:
     kept = embedded(key(tenant))
     store.apply([kept])
-    server.stop()
+    server.stop(signal.SIGKILL)  # told politely, it waits for the connections that the store keeps
     while_down = seconds(lambda: found(store, tenant))
     server.start()
     store.connection.breaker.reset()
