@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 import msgspec
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
@@ -104,6 +105,8 @@ def forbidden(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("admin/plain", plain),
     path("admin/forbidden", forbidden),
+    path("elsewhere/", admin.site.urls),  # where the links of a page lead to
+    path("accounts/", include("conversations.staff.urls")),
     path("forbidden", forbidden),
     path("", include("conversations.api.public_urls")),
     path("api/v1/customers", Customers.as_view()),
