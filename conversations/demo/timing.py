@@ -10,6 +10,7 @@ TODAY = (0.06, 0.05, 0.9)
 RECENT = (0.56, 1.0, 80.0)
 ON_THE_EDGE = (0.05, 81.0, 89.0)
 EXPIRED = (0.33, 92.0, 150.0)
+OLDEST = timedelta(days=EXPIRED[2])
 
 
 def ages(count: int, rng: random.Random) -> list[float]:

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import connections, transaction
 
 from conversations import ids
+from conversations.locking import BRIEFLY, retry_locked
 
 Every = Literal["week", "month"]
 
@@ -73,7 +74,7 @@ def ensure_partitions(now: datetime | None = None, since: datetime | None = None
     """
     missing = missing_partitions(now, since)
     for span in missing:
-        _make(span)
+        retry_locked(_make, span)
     return [span.name for span in missing]
 
 
@@ -149,19 +150,31 @@ def _existing(table: str) -> set[str]:
 
 
 def _make(span: Span) -> None:
+    """One transaction, in which nobody else reads or writes the table.
+
+    A statement planned while rows move would look for them where they no longer are, and whoever asked would take
+    them for deleted. What writers lock first is locked first.
+    """
     key = "message_id" if span.table == "conversations_messageindex" else "id"
     low, high = ids.floor_id(span.start), ids.floor_id(span.end)
     default = f"{span.table}_default"
     with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
-        cursor.execute("SET LOCAL lock_timeout = '5s'")
-        # Rows already in DEFAULT would make the new partition's bounds a lie: carry them over. Statement triggers sit
-        # on the parent, so a move between partitions is no change to the outbox.
+        cursor.execute(f"SET LOCAL lock_timeout = '{BRIEFLY}'")
+        cursor.execute(
+            "SELECT DISTINCT confrelid::regclass::text FROM pg_constraint "
+            "WHERE contype = 'f' AND conrelid = %s::regclass",
+            [span.table],
+        )
+        for (referenced,) in cursor.fetchall():
+            cursor.execute(f"LOCK TABLE {referenced} IN SHARE ROW EXCLUSIVE MODE")
+        cursor.execute(f'LOCK TABLE "{span.table}" IN ACCESS EXCLUSIVE MODE')
         cursor.execute(f'CREATE TABLE "{span.name}" (LIKE "{span.table}" INCLUDING ALL)')
         cursor.execute(
             f'SELECT EXISTS (SELECT FROM "{default}" WHERE {key} >= %s AND {key} < %s)', [low, high]
         )
         if cursor.fetchone()[0]:
             # Each partition has the row triggers of its parent: an append-only table would refuse to let them go.
+            # Those of statements sit on the parent, so a move between partitions is no change to the outbox.
             cursor.execute(f'ALTER TABLE "{default}" DISABLE TRIGGER USER')
             cursor.execute(
                 f'WITH moved AS (DELETE FROM "{default}" WHERE {key} >= %s AND {key} < %s RETURNING *) '

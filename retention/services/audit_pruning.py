@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-import psycopg
 import structlog
 from django.db import OperationalError, connections, transaction
 
@@ -19,6 +18,7 @@ from conversations import ids
 from conversations.canonical import canonical, instant
 from conversations.ids import moment_of
 from conversations.installation import signing_key
+from conversations.locking import BRIEFLY, met_a_lock, retry_locked
 from conversations.models import AuditEvent
 from conversations.principals import Actor
 from conversations.services import audit
@@ -35,7 +35,6 @@ log = structlog.get_logger(__name__)
 
 ACTION = "audit.pruned"
 TABLE = AuditEvent._meta.db_table
-ATTEMPTS = 5
 
 _TRAILS = """
     SELECT t.id, coalesce(e.events, 0), l.leaves FROM conversations_tenant t
@@ -83,22 +82,18 @@ def prune_audit(*, actor: Actor) -> list[str]:
 
 
 def _dropped(month: Partition, actor: Actor, now: datetime) -> bool:
-    """Try until the locks are had; what waits for locks here makes every audited act wait, hence only briefly."""
-    for _ in range(ATTEMPTS):
-        try:
-            with transaction.atomic(using="owner"):
-                return _drop(month, actor, now)
-        except OperationalError as error:
-            if not isinstance(
-                error.__cause__, psycopg.errors.DeadlockDetected | psycopg.errors.LockNotAvailable
-            ):
-                raise
-            log.info("audit.drop_retried", partition=month.name, error=type(error.__cause__).__name__)
-    return False
+    """Whether it went; what waits for locks here makes every audited act wait, hence only briefly."""
+    try:
+        return retry_locked(_drop, month, actor, now)
+    except OperationalError as error:
+        if met_a_lock(error):
+            return False
+        raise
 
 
+@transaction.atomic(using="owner")
 def _drop(month: Partition, actor: Actor, now: datetime) -> bool:
-    """Inside a transaction of the owner: lock holds out, look, state it in every trail, drop."""
+    """In one transaction: lock holds out, look, state it in every trail, drop."""
     for tenant in all_tenants():
         locks.share(tenant.id, using="owner")
     if reason := _why_it_stays(month, now):
@@ -106,7 +101,7 @@ def _drop(month: Partition, actor: Actor, now: datetime) -> bool:
         return False
     values = {"first": month.first, "before": month.before}
     with connections["owner"].cursor() as cursor:
-        cursor.execute("SET LOCAL lock_timeout = '2s'")
+        cursor.execute(f"SET LOCAL lock_timeout = '{BRIEFLY}'")
         cursor.execute(_TRAILS.format(month=month.name), values)
         trails = cursor.fetchall()
     for tenant_id, events, leaves in trails:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-import psycopg
 import structlog
 from django.db import OperationalError, connections, transaction
 
 from conversations import ids
 from conversations.backends.values import Kind
 from conversations.enums import Entity, Reason
+from conversations.locking import BRIEFLY, met_a_lock, retry_locked
 from conversations.merkle import Frontier
 from conversations.mirror.waking import wake
 from conversations.ports import PurgedIds, registry
@@ -37,7 +37,6 @@ from retention.services.settling import LEAF_SQL, MESSAGE_VERDICT
 
 log = structlog.get_logger(__name__)
 
-ATTEMPTS = 5
 CHUNK = 50_000
 
 
@@ -143,34 +142,29 @@ def _drop(
 
 
 def _dropped(partition: Partition, droppable: Droppable, runs: Sequence[PurgeRun], actor: Actor) -> bool:
-    """Try until the locks are had; what waits for locks here makes others wait, hence only briefly."""
-    for _ in range(ATTEMPTS):
-        try:
-            with transaction.atomic(using="owner"):
-                _drop_now(partition, droppable, runs, actor)
-        except _Changed:
+    """Whether it went; what waits for locks here makes others wait, hence only briefly."""
+    try:
+        retry_locked(_drop_now, partition, droppable, runs, actor)
+    except _Changed:
+        return False
+    except OperationalError as error:
+        if met_a_lock(error):
             return False
-        except OperationalError as error:
-            if not isinstance(
-                error.__cause__, psycopg.errors.DeadlockDetected | psycopg.errors.LockNotAvailable
-            ):
-                raise
-            log.info("partition.drop_retried", partition=partition.name, error=type(error.__cause__).__name__)
-            for run in runs:
-                with tenant_scope(run.tenant_id):
-                    run.refresh_from_db()
-        else:
-            wake()
-            return True
-    return False
+        raise
+    wake()
+    return True
 
 
+@transaction.atomic(using="owner")
 def _drop_now(partition: Partition, droppable: Droppable, runs: Sequence[PurgeRun], actor: Actor) -> None:
-    """Inside a transaction of the owner: judge and hash, lock holds out, look again, count, detach, drop."""
+    """In one transaction: judge and hash, lock holds out, look again, count, detach, drop."""
     with connections["owner"].cursor() as cursor:
-        cursor.execute("SET LOCAL lock_timeout = '2s'")
+        cursor.execute(f"SET LOCAL lock_timeout = '{BRIEFLY}'")
         cursor.execute("SELECT set_config('app.reason', %s, true)", [str(Reason.PURGE.value)])
         cursor.execute(f'LOCK TABLE "{partition.name}" IN SHARE MODE')
+    for run in runs:  # an attempt before this one may have counted in them
+        with tenant_scope(run.tenant_id):
+            run.refresh_from_db()
     grounds = {run.tenant_id: _grounds(run) for run in runs}
     if set(_tenants_in(partition)) - set(grounds):
         raise _Changed

@@ -4,22 +4,20 @@ A run is a row. Killed anywhere, it is found unfinished and goes on; nothing it 
 nothing it has done is not counted.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from hashlib import blake2b
 from time import monotonic
-from typing import TypeVar
 from uuid import UUID
 
-import psycopg
 import structlog
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
 
 from conversations import ids, merkle
 from conversations.exceptions import Conflict, Invalid, NotFound, RemembrancerError
+from conversations.locking import retry_locked
 from conversations.merkle import Frontier
 from conversations.mirror.waking import wake
 from conversations.principals import Actor
@@ -41,10 +39,7 @@ from retention.two_persons import person
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-
 BATCH = 1_000  # a batch holds its sessions' locks for about a tenth of a second
-ATTEMPTS = 5
 
 PURGEABLES: Mapping[RecordClass, Purgeable] = {
     RecordClass.MESSAGES: EndingMessages(),
@@ -138,8 +133,8 @@ def continue_run(run: PurgeRun, *, actor: Actor, seconds: float | None = None) -
         while after is not None:
             if deadline is not None and monotonic() > deadline:
                 return run
-            after = _retried(partial(_batch, run, actor, after))
-        while _retried(partial(_sweep, run, actor)):
+            after = retry_locked(_batch, run, actor, after)
+        while retry_locked(_sweep, run, actor):
             if deadline is not None and monotonic() > deadline:
                 return run
     except (DatabaseError, RemembrancerError) as error:
@@ -258,20 +253,6 @@ def _sweep(run: PurgeRun, actor: Actor) -> bool:
             _record(run, actor, "purge.swept", dict(swept))
             transaction.on_commit(wake)
     return bool(swept)
-
-
-def _retried(work: Callable[[], T]) -> T:
-    """A batch that met a deadlock or waited too long for a lock is rolled back whole, and tried again."""
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return work()
-        except OperationalError as error:
-            if not isinstance(
-                error.__cause__, psycopg.errors.DeadlockDetected | psycopg.errors.LockNotAvailable
-            ):
-                raise
-            log.info("purge.batch_retried", error=type(error.__cause__).__name__)
-    return work()
 
 
 def _unfinished(tenant_id: UUID, record_class: RecordClass) -> PurgeRun | None:

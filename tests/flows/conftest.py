@@ -1,6 +1,5 @@
 """A whole installation, as `manage.py up` starts it: real servers, a Celery worker, granian, nothing shared."""
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
@@ -9,6 +8,7 @@ import httpx
 import pytest
 
 from benchmarks.installation import Installation, installation
+from tests.waiting import eventually
 
 # What this test process uses itself must not leak into the installation, which starts its own.
 OURS = (
@@ -81,16 +81,6 @@ def new_tenant(installed: Installation) -> Callable[..., Agent]:
         return agent
 
     return make
-
-
-def eventually(check: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """The first truthy answer, within some seconds."""
-    deadline = time.monotonic() + seconds
-    while True:
-        if (found := check()) or time.monotonic() > deadline:
-            assert found, "it did not come to pass"
-            return found
-        time.sleep(0.1)
 
 
 def mirrored(agent: Agent) -> bool:

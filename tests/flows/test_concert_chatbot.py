@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tests.flows.conftest import Agent, eventually, mirrored
+from tests.flows.conftest import Agent, mirrored
+from tests.waiting import eventually
 
 DAYS = [(datetime.now(UTC) - timedelta(days=20 - number)).date().isoformat() for number in range(4)]
 

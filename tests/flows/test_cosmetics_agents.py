@@ -1,6 +1,7 @@
 """The cosmetics sellers: every message with all agents' results, a portrait that follows, tenants apart."""
 
-from tests.flows.conftest import eventually, mirrored
+from tests.flows.conftest import mirrored
+from tests.waiting import eventually
 
 AGENTS = {
     "compliance_agent": {"status": "approved", "violations": []},

@@ -8,7 +8,8 @@ from uuid import uuid4
 
 from benchmarks.installation import ROOT
 from tests.flows.canaries import places_with
-from tests.flows.conftest import eventually, mirrored
+from tests.flows.conftest import mirrored
+from tests.waiting import eventually
 
 WITHIN = 60  # seconds: what is promised for the embedded stack
 

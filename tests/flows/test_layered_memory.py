@@ -2,7 +2,8 @@
 
 import math
 
-from tests.flows.conftest import eventually, mirrored
+from tests.flows.conftest import mirrored
+from tests.waiting import eventually
 
 ARTEFACTS = [
     {"kind": "transcription", "text": "I would like the cream that smells of jasmine."},

@@ -6,7 +6,8 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
-from tests.flows.conftest import eventually, mirrored
+from tests.flows.conftest import mirrored
+from tests.waiting import eventually
 
 LAST_MONTH = (datetime.now(UTC) - timedelta(days=30)).date().isoformat()
 CASES = [

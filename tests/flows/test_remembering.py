@@ -3,7 +3,8 @@
 import os
 import signal
 
-from tests.flows.conftest import eventually, mirrored
+from tests.flows.conftest import mirrored
+from tests.waiting import eventually
 
 TALK = [
     ("user", "Ann", "My red bicycle was stolen in Lisbon, near the river."),

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.flows.conftest import eventually
+from tests.waiting import eventually
 
 PHONE = "6591234567"
 

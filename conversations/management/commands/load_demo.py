@@ -22,6 +22,7 @@ from conversations.demo.client import DemoClient, DemoError
 from conversations.demo.credentials import TenantKeys, add_keys, read_keys
 from conversations.demo.loading import Advance, LoadReport, load_tenant
 from conversations.demo.tenants import tenant_of
+from conversations.demo.timing import OLDEST
 from conversations.demo.trades import TRADES, Trade
 from conversations.enums import Scope
 from conversations.exceptions import NotFound
@@ -48,13 +49,13 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, url: str, credentials: Path, json: bool, **options: Any) -> None:
+        ensure_partitions(since=ids.now() - OLDEST)
         try:
             keys = _ensure_keys(url, credentials)
             with _watching(None if json else self.stdout.write) as watch:
                 reports = _load_all(url, keys, watch)
         except DemoError as error:
             raise CommandError(str(error)) from error
-        ensure_partitions()  # the older conversations lie in DEFAULT until their weeks are made
         if json:
             self.stdout.write(
                 msgspec.json.encode({"tenants": [asdict(report) for report in reports]}).decode()

@@ -1,7 +1,6 @@
 """Server-sent events through a real web server: every event to every listener, and nothing of what is gone."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from conversations.services.api_keys import revoke_key
 from tests.conversations.api.conftest import Caller, Issue
 from tests.conversations.api.serving import Server, serving
 from tests.conversations.backends.proxies import FaultProxy
+from tests.waiting import eventually
 
 PATIENCE = 60.0
 
@@ -56,13 +56,6 @@ class Listener:
 
     def close(self) -> None:
         self._http.close()
-
-
-def eventually(check: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not check():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.05)
 
 
 @pytest.fixture
