@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from django.db.models import Q
+
 from conversations.principals import Actor
 
 
@@ -66,6 +68,9 @@ class Lifecycle(Protocol):
 
     def summaries_over(self, tenant_id: UUID, customer_ids: Sequence[UUID]) -> set[UUID]:
         """Those of the customers whose summary period is over: what is known of them is shown to nobody."""
+
+    def summary_lives(self, tenant_id: UUID, customer: str) -> Q:
+        """The opposite, for querysets of which the field `customer` has the customer's id."""
 
     def purged_ranges(self, range_ids: Sequence[UUID]) -> Mapping[UUID, "PurgedIds"]:
         """What went with dropped partitions, by the id that `PURGED_RANGE` events carry. Needs no tenant scope."""

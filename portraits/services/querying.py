@@ -35,18 +35,17 @@ def _summaries(tenant_id: UUID) -> CurrentSummaryQuerySet:
 
 
 def _visible(tenant_id: UUID) -> CurrentSummaryQuerySet:
-    return _summaries(tenant_id).filter(customer__external_id__isnull=False)
+    """Not of those whose period is over, whether or not a purge has met them."""
+    return _summaries(tenant_id).filter(
+        lifecycle().summary_lives(tenant_id, "customer_id"), customer__external_id__isnull=False
+    )
 
 
 def _present(tenant_id: UUID, rows: Sequence[CurrentSummary]) -> list[dict[str, Any]]:
-    """Without those whose period is over and which no purge has met yet."""
-    shown = [row.customer_id for row in rows]
-    over = lifecycle().summaries_over(tenant_id, shown)
-    customers = Customer.objects.for_tenant(tenant_id).in_bulk(shown)
+    customers = Customer.objects.for_tenant(tenant_id).in_bulk([row.customer_id for row in rows])
     return [
         presenters.summary(
             customers[row.customer_id], msgspec.convert(row, Interactions, from_attributes=True)
         )
         for row in rows
-        if row.customer_id not in over
     ]

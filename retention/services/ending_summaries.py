@@ -3,12 +3,14 @@
 The apps above register where they keep such things (`Holding`), so that none of them is imported here.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import BooleanField, F, Func
 
 from conversations.enums import Reason
 from conversations.merkle import leaf_hash
@@ -61,6 +63,26 @@ _STATISTICS = """
         ORDER BY s.id LIMIT %(limit)s)
 """
 _MEMORY_HELD = held_sql(HOLDS, since="m.created_at", customer_id="m.customer_id")
+_NAMED = re.compile(r"%\((\w+)\)s")
+
+
+class SummaryOver(Func):
+    """Whether the summary period of a row's customer is over. The bound on `created_at` spares those who are new."""
+
+    template = (
+        "EXISTS (SELECT FROM conversations_customer c WHERE c.tenant_id = %%(tenant)s AND c.id = %(expressions)s"
+        f" AND c.created_at < %%(youngest)s AND {OVER.replace('%', '%%')})"
+    )
+    output_field = BooleanField()
+
+    def __init__(self, customer: str, tenant_id: UUID, policy: Policy, now: datetime) -> None:
+        super().__init__(F(customer))
+        self.values = _values(tenant_id, policy, now)
+
+    def as_sql(self, compiler: Any, connection: Any, *args: Any, **extra: Any) -> Any:
+        sql, params = super().as_sql(compiler, connection, *args, **extra)
+        assert not params, "the customer is a column"
+        return _NAMED.sub("%s", sql), [self.values[name] for name in _NAMED.findall(sql)]
 
 
 class NothingKept:

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
+
 from conversations import ids
 from conversations.ports import Expiry, PurgedIds, Target
 from conversations.principals import Actor
 from retention.services import erasures, holds, partition_drops
-from retention.services.ending_summaries import summaries_over
+from retention.services.ending_summaries import SummaryOver, summaries_over
 from retention.services.policies import expiries, policy_in_force
 
 
@@ -30,6 +32,10 @@ class RetentionLifecycle:
     def summaries_over(self, tenant_id: UUID, customer_ids: Sequence[UUID]) -> set[UUID]:
         now = ids.now()
         return summaries_over(tenant_id, policy_in_force(tenant_id, now), customer_ids, now)
+
+    def summary_lives(self, tenant_id: UUID, customer: str) -> Q:
+        now = ids.now()
+        return ~Q(SummaryOver(customer, tenant_id, policy_in_force(tenant_id, now), now))
 
     def purged_ranges(self, range_ids: Sequence[UUID]) -> Mapping[UUID, PurgedIds]:
         return partition_drops.purged_ranges(range_ids)

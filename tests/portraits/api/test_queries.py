@@ -1,6 +1,10 @@
 """Customers found by what is counted of them."""
 
+from datetime import timedelta
+
 import pytest
+
+from conversations import ids
 
 
 @pytest.fixture
@@ -64,3 +68,19 @@ def test_summary_of_somebody_erased_is_not_found(caller, counted):
 
 def test_other_tenants_summaries_are_not_found(issue, counted):
     assert found(issue(), {}) == []
+
+
+def test_summaries_over_are_neither_listed_nor_counted_nor_there(caller, counted, time_machine):
+    """Two years after the last word, whether or not a purge has run; a new word brings the customer back."""
+    time_machine.move_to(ids.now() + timedelta(days=366 * 2), tick=True)
+
+    for filter in ({}, {"customer_id": "ann"}, {"intents.ask": {"$gte": 1}}):
+        assert found(caller, filter) == []
+        assert caller("POST", "/summaries/count", {"filter": filter}).json() == {"count": 0}
+        assert caller("POST", "/summaries/exists", {"filter": filter}).json() == {"exists": False}
+
+    caller("POST", "/sessions", {"customer_id": "ann"})
+
+    assert found(caller, {}) == ["ann"]
+    assert caller("POST", "/summaries/count", {"filter": {}}).json() == {"count": 1}
+    assert caller("POST", "/summaries/exists", {"filter": {"customer_id": "ann"}}).json() == {"exists": True}
