@@ -7,16 +7,13 @@ as the request path would have written them, a hundred thousand a statement.
 """
 
 import argparse
-import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from benchmarks.databases import running_postgres, settings_for
+from benchmarks.databases import empty_database
 
 FILL = """
     INSERT INTO conversations_auditevent (id, created_at, tenant_id, actor, actor_kind, action, object_type, object_id,
@@ -32,27 +29,18 @@ FILL = """
 
 def main() -> None:
     options = _options()
-    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
-    with (
-        tempfile.TemporaryDirectory(prefix="remembrancer-audit-") as home,
-        running_postgres(Path(home)) as url,
-    ):
-        os.environ |= settings_for(url, Path(home))
+    with empty_database("audit"):
         _measure(options)
 
 
 def _measure(options: argparse.Namespace) -> None:
-    # Settings are read from the variables above.
-    import django  # noqa: PLC0415
-
-    django.setup()
+    # Our own modules need the settings.
     from django.core.management import call_command  # noqa: PLC0415
 
     from conversations.services.tenants import create_tenant  # noqa: PLC0415
     from retention.services.audit_verifying import verify_audit  # noqa: PLC0415
     from retention.services.sealing import seal_audit  # noqa: PLC0415
 
-    call_command("migrate", verbosity=0, skip_checks=True)
     call_command("ensure_partitions", verbosity=0)
     tenant = create_tenant(name="bench")
     print(f"audited write: {_write_cost(tenant, options.writes)}")

@@ -8,17 +8,13 @@ is the work of the application and of PostgreSQL. Prints the median, p95 and the
 """
 
 import argparse
-import os
 import statistics
-import tempfile
 import time
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
-from benchmarks.databases import running_postgres
+from benchmarks.databases import empty_database
 
 EACH = 10
 ID = """(lpad(to_hex(floor(extract(epoch FROM {at}) * 1000)::bigint), 12, '0')
@@ -64,36 +60,16 @@ INDEX = """
 
 def main() -> None:
     options = _options()
-    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
-    with (
-        tempfile.TemporaryDirectory(prefix="remembrancer-pages-") as home,
-        running_postgres(Path(home)) as url,
+    with empty_database(
+        "pages", REQUIRE_MFA="false", STATIC_FROM_PACKAGES="true", ALLOWED_HOSTS="testserver"
     ):
-        os.environ |= {
-            "DATABASE_URL": url,
-            "DATA_DIR": home,
-            "SECRET_KEY": "k" * 50,
-            "MASTER_KEYS": "bench:" + b64encode(b"m" * 32).decode(),
-            "SIGNING_KEY": b64encode(b"s" * 32).decode(),
-            "REDIS_URL": "",
-            "MILVUS_URI": "",
-            "ELASTICSEARCH_URL": "",
-            "LOG_LEVEL": "ERROR",
-            "REQUIRE_MFA": "false",
-            "STATIC_FROM_PACKAGES": "true",
-            "ALLOWED_HOSTS": "testserver",
-        }
         _measure(options)
 
 
 def _measure(options: argparse.Namespace) -> None:
-    # Settings are read from the variables above.
-    import django  # noqa: PLC0415
-
-    django.setup()
+    # Our own modules need the settings.
     from datetime import timedelta  # noqa: PLC0415
 
-    from django.core.management import call_command  # noqa: PLC0415
     from django.test import Client  # noqa: PLC0415
 
     from conversations import ids  # noqa: PLC0415
@@ -101,7 +77,6 @@ def _measure(options: argparse.Namespace) -> None:
     from conversations.services.staff import create_staff  # noqa: PLC0415
     from conversations.services.tenants import create_tenant  # noqa: PLC0415
 
-    call_command("migrate", verbosity=0, skip_checks=True)
     ensure_partitions(since=ids.now() - timedelta(days=96))
     tenant = create_tenant(name="large")
     officer = create_staff(username="dora", tenant=tenant, group="data protection officer").staff

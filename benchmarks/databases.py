@@ -1,11 +1,16 @@
 """A PostgreSQL of a benchmark's own, with durable commits, for as long as it runs."""
 
+import os
 import subprocess
+import tempfile
 import time
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import django
+from django.core.management import call_command
 
 from config.embedded.postgres import PostgresServer, server_account
 
@@ -38,6 +43,20 @@ def running_postgres(home: Path) -> Iterator[str]:
     finally:
         process.send_signal(server.stop_signal)
         process.wait(60)
+
+
+@contextmanager
+def empty_database(name: str, **settings: str) -> Iterator[Path]:
+    """Django set up over a migrated database of this process's own; yields its folder."""
+    with (
+        tempfile.TemporaryDirectory(prefix=f"remembrancer-{name}-") as folder,
+        running_postgres(Path(folder)) as url,
+    ):
+        os.environ |= settings_for(url, Path(folder)) | settings
+        os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+        django.setup()
+        call_command("migrate", verbosity=0, skip_checks=True)
+        yield Path(folder)
 
 
 def settings_for(url: str, home: Path) -> dict[str, str]:

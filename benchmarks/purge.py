@@ -7,19 +7,16 @@ a usual size that nobody will open; those of the second are appended, since arch
 """
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from base64 import b64encode
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.databases import running_postgres
+from benchmarks.databases import empty_database
 
 PER_SESSION = 500
 TEXT = (
@@ -50,35 +47,15 @@ MESSAGES = """
 
 def main() -> None:
     options = _options()
-    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
-    with (
-        tempfile.TemporaryDirectory(prefix="remembrancer-purge-") as home,
-        running_postgres(Path(home)) as url,
-    ):
-        os.environ |= {
-            "DATABASE_URL": url,
-            "DATA_DIR": home,
-            "SECRET_KEY": "k" * 50,
-            "MASTER_KEYS": "bench:" + b64encode(b"m" * 32).decode(),
-            "SIGNING_KEY": b64encode(b"s" * 32).decode(),
-            "REDIS_URL": "",
-            "MILVUS_URI": "",
-            "ELASTICSEARCH_URL": "",
-            "LOG_LEVEL": "ERROR",
-        }
+    with empty_database("purge"):
         _measure(options)
 
 
 def _measure(options: argparse.Namespace) -> None:
-    # Settings are read from the variables above.
-    import django  # noqa: PLC0415
-
-    django.setup()
-    from django.core.management import call_command  # noqa: PLC0415
+    # Our own modules need the settings.
 
     from conversations.services.partitions import ensure_partitions  # noqa: PLC0415
 
-    call_command("migrate", verbosity=0, skip_checks=True)
     monday = _old_monday()
     ensure_partitions(since=monday - timedelta(days=8))
     _compare_logs(options.messages, monday)

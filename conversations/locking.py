@@ -1,8 +1,13 @@
-"""Waiting for PostgreSQL's locks: briefly, because others then wait behind; rolled back whole, and tried again."""
+"""PostgreSQL's locks: work that only one process may do, and work that meets the locks of others."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from uuid import UUID
 
 import psycopg
 import structlog
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random
 
 log = structlog.get_logger(__name__)
@@ -12,6 +17,27 @@ PAUSE_S = 0.2
 
 # Below PostgreSQL's `deadlock_timeout` of a second: who takes locks that many others need is the one to give way.
 BRIEFLY = "800ms"
+
+
+def lock_number(purpose: str, *of: UUID | str) -> int:
+    """The key of an advisory lock: 64 bits of what it is for and of whose it is."""
+    digest = blake2b("\0".join([purpose, *map(str, of)]).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)
+
+
+@contextmanager
+def only_one(purpose: str, *of: UUID | str) -> Iterator[bool]:
+    """Whether no other process is at this work; the lock dies with its connection."""
+    number = lock_number(purpose, *of)
+    with connections["ops"].cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
+        (alone,) = cursor.fetchone()
+    try:
+        yield alone
+    finally:
+        if alone:
+            with connections["ops"].cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
 
 
 def met_a_lock(error: BaseException) -> bool:

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
-from django.db import connections
 
 from conversations.backends.configured import search_store, vector_store
 from conversations.backends.embedders import EmbeddingProfile, configured_profiles, embedder_for
@@ -22,6 +21,7 @@ from conversations.enums import Entity, Reason, Sink
 from conversations.indexing.batches import Due
 from conversations.indexing.changes import Planned, search_changes, vector_changes
 from conversations.indexing.sources import Source, sources
+from conversations.locking import only_one
 from conversations.mirror import outbox
 from conversations.mirror.outbox import Stale
 from conversations.mirror.paging import about_how_many, pages, pages_of_chapters
@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 PATIENCE = 30.0  # seconds that a store may refuse a page: less than a silent writer is left alone
 PAUSE = 0.05
-LOCK = 0x5242  # the second key of the advisory lock beside the sink's: one rebuild at a time
+REBUILD = "rebuild"  # one at a time of each store
 
 Advance = Callable[[str, int, int], None]
 """What is being rebuilt, how many rows are done, and about how many there are."""
@@ -206,16 +206,10 @@ def leave_profile(profile: EmbeddingProfile) -> None:
 @contextmanager
 def only_rebuild(sink: Sink) -> Iterator[None]:
     """RebuildFailed while another process builds the store anew: there is room for one beside the one in use."""
-    with connections["ops"].cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, sink])
-        (alone,) = cursor.fetchone()
-    if not alone:
-        raise RebuildFailed(f"{sink.label} is being rebuilt already.")
-    try:
+    with only_one(REBUILD, sink.name) as alone:
+        if not alone:
+            raise RebuildFailed(f"{sink.label} is being rebuilt already.")
         yield
-    finally:
-        with connections["ops"].cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK, sink])
 
 
 def configured_search_store() -> SearchStore:

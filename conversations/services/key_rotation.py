@@ -13,16 +13,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from hashlib import blake2b
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connections, transaction
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from conversations import crypto, ids, keyring
 from conversations.enums import KeyOwner
 from conversations.exceptions import Conflict
+from conversations.locking import only_one
 from conversations.models import AuditEvent, DataKey, Tenant
 from conversations.principals import SYSTEM, Actor
 from conversations.services import audit
@@ -242,17 +242,11 @@ def _grace() -> timedelta:
 @contextmanager
 def _alone(tenant_id: UUID) -> Iterator[None]:
     """Nobody else rotates this tenant's keys meanwhile; the lock goes with the process."""
-    digest = blake2b(tenant_id.bytes, digest_size=8, person=b"key rotation").digest()
-    number = int.from_bytes(digest, signed=True)
-    with connections["ops"].cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
-        if not cursor.fetchone()[0]:
+    with only_one("key rotation", tenant_id) as alone:
+        if not alone:
             raise Conflict("The keys of this tenant are being rotated by another process.")
         keyring.forget()  # what this process remembers may be from before another one's rotation
-        try:
-            yield
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
+        yield
 
 
 def _record(tenant_id: UUID, actor: Actor, action: str, key_id: UUID, counts: Mapping[str, int]) -> None:

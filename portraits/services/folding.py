@@ -1,11 +1,11 @@
 """Folding deltas into totals. Whether it runs or not changes no answer: summaries are read with the open deltas."""
 
-from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
 from django.db import connections, transaction
 
+from conversations.locking import lock_number
 from conversations.tenancy import tenant_scope
 from portraits.enums import Work
 from portraits.models import SummaryDelta
@@ -144,15 +144,10 @@ def _fold(tenant_id: UUID, using: str) -> int:
 
 def _is_our_turn(tenant_id: UUID) -> bool:
     with connections["ops"].cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_number(tenant_id)])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [lock_number("folding", tenant_id)])
         return bool(cursor.fetchone()[0])
 
 
 def _wait_for_turn(using: str, tenant_id: UUID) -> None:
     with connections[using].cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_number(tenant_id)])
-
-
-def _number(tenant_id: UUID) -> int:
-    digest = blake2b(tenant_id.bytes, digest_size=8, person=b"summary-fold").digest()
-    return int.from_bytes(digest, signed=True)
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock_number("folding", tenant_id)])

@@ -4,16 +4,13 @@ Every step may be repeated, so a worker may die anywhere: beat looks at unfinish
 while a store is asked. A case is at work in one process at a time.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from hashlib import blake2b
 from time import monotonic, sleep
 from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 from django.db.models import Max
 
 from conversations import ids, keyring
@@ -22,6 +19,7 @@ from conversations.canonical import instant
 from conversations.enums import KeyOwner
 from conversations.exceptions import RemembrancerError
 from conversations.installation import signing_key
+from conversations.locking import only_one
 from conversations.mirror.drain import drain
 from conversations.models import DataKey
 from conversations.principals import SYSTEM
@@ -83,7 +81,7 @@ def carry_out(case: ErasureCase, *, timeout: float = 300.0) -> ErasureCase:
 
 def advance(tenant_id: UUID, case_id: UUID) -> None:
     """Do all that can be done for the case now, unless another process is at it."""
-    with _only_worker(case_id) as alone, structlog.contextvars.bound_contextvars(case=str(case_id)):
+    with only_one("erasure", case_id) as alone, structlog.contextvars.bound_contextvars(case=str(case_id)):
         if not alone:
             return
         with tenant_scope(tenant_id):
@@ -260,19 +258,3 @@ def _rebuild_is_due() -> bool:
     rebuilt = ErasureTask.objects.using("ops").filter(store=MILVUS_FILES, found_after=0)
     last = rebuilt.aggregate(last=Max("verified_at"))["last"]
     return last is None or ids.now() - last >= BETWEEN_REBUILDS
-
-
-@contextmanager
-def _only_worker(case_id: UUID) -> Iterator[bool]:
-    """Whether the case is ours; the lock dies with its connection."""
-    digest = blake2b(case_id.bytes, digest_size=8, person=b"erasure").digest()
-    number = int.from_bytes(digest, signed=True)
-    with connections["ops"].cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
-        (alone,) = cursor.fetchone()
-    try:
-        yield alone
-    finally:
-        if alone:
-            with connections["ops"].cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [number])

@@ -7,22 +7,20 @@ them and is signed like a receipt; `manifest.json` is that of every export.
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import structlog
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, transaction
 
 from conversations import ids, strict_json
 from conversations.canonical import canonical, instant
 from conversations.exceptions import Conflict, Erased, Expired, Invalid, NotFound, RemembrancerError
 from conversations.exporting import write_lines
 from conversations.installation import signing_key
+from conversations.locking import only_one
 from conversations.manifests import NAME, Manifest, ManifestFile, measure
 from conversations.mirror.waking import Waker
 from conversations.models import AuditEvent, Session
@@ -92,7 +90,7 @@ def make_pending_evidence() -> int:
     waiting = ExportJob.objects.using("ops").filter(kind=ExportKind.EVIDENCE, state=ExportState.PENDING)
     made = 0
     for tenant_id, job_id in list(waiting.order_by("id").values_list("tenant_id", "id")):
-        with _only_worker(job_id) as alone:
+        with only_one("evidence", job_id) as alone:
             if alone:
                 made += _made(tenant_id, job_id)
     return made
@@ -241,22 +239,3 @@ def _finish(job: ExportJob, state: ExportState, *, error: str = "") -> None:
     fields = ("state", "finished_at", "error", "file", "manifest")
     with tenant_scope(job.tenant_id):
         ExportJob.objects.filter(id=job.id).update(**{field: getattr(job, field) for field in fields})
-
-
-@contextmanager
-def _only_worker(job_id: UUID) -> Iterator[bool]:
-    """Whether this process may make the export; the lock dies with its connection."""
-    number = int.from_bytes(blake2b(job_id.bytes, digest_size=8, person=b"evidence").digest(), signed=True)
-    execute = partial(_ask_ops, number)
-    alone = execute("SELECT pg_try_advisory_lock(%s)")
-    try:
-        yield alone
-    finally:
-        if alone:
-            execute("SELECT pg_advisory_unlock(%s)")
-
-
-def _ask_ops(number: int, statement: str) -> bool:
-    with connections["ops"].cursor() as cursor:
-        cursor.execute(statement, [number])
-        return bool(cursor.fetchone()[0])

@@ -4,10 +4,11 @@ Purges and erasures take it shared, batch by batch; placing a hold or changing t
 PostgreSQL serves those who wait in order, so a hold waits for the batches at work and for no later one.
 """
 
-from hashlib import blake2b
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connections
+
+from conversations.locking import lock_number
 
 PATIENCE = "15s"  # a batch takes a fraction of a second
 
@@ -15,16 +16,11 @@ PATIENCE = "15s"  # a batch takes a fraction of a second
 def share(tenant_id: UUID, using: str = DEFAULT_DB_ALIAS) -> None:
     """Until the transaction ends no hold is placed and no policy changed; several may share."""
     with connections[using].cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [_number(tenant_id)])
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [lock_number("retention", tenant_id)])
 
 
 def exclude_purges(tenant_id: UUID) -> None:
     """Until the transaction ends nothing of the tenant is archived or destroyed."""
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_number(tenant_id)])
-
-
-def _number(tenant_id: UUID) -> int:
-    digest = blake2b(tenant_id.bytes, digest_size=8, person=b"retention").digest()
-    return int.from_bytes(digest, signed=True)
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock_number("retention", tenant_id)])

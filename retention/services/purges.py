@@ -4,20 +4,19 @@ A run is a row. Killed anywhere, it is found unfinished and goes on; nothing it 
 nothing it has done is not counted.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
 from time import monotonic
 from uuid import UUID
 
 import structlog
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, transaction
 
 from conversations import ids, merkle
 from conversations.exceptions import Conflict, Invalid, NotFound, RemembrancerError
-from conversations.locking import retry_locked
+from conversations.locking import only_one, retry_locked
 from conversations.merkle import Frontier
 from conversations.mirror.waking import wake
 from conversations.principals import Actor
@@ -193,6 +192,11 @@ def count_batch(run: PurgeRun, settled: Settled, actor: Actor) -> None:
     _record(run, actor, "purge.batch", {"batch": number, **counts})
 
 
+def only_purge(tenant_id: UUID, record_class: RecordClass) -> AbstractContextManager[bool]:
+    """Whether this process may work on the class's runs."""
+    return only_one("purge", tenant_id, record_class)
+
+
 def count_range(run: PurgeRun, purged: PurgedRange, actor: Actor) -> None:
     """Add rows that went with a partition to their run, in the transaction of the drop.
 
@@ -205,22 +209,6 @@ def count_range(run: PurgeRun, purged: PurgedRange, actor: Actor) -> None:
     run.save(using="owner", update_fields=["destroyed", "leaves", "frontier"])
     counts = {"destroyed": purged.count, "merkle_root": bytes(purged.merkle_root).hex()}
     _record(run, actor, "purge.range", counts, using="owner")
-
-
-@contextmanager
-def only_purge(tenant_id: UUID, record_class: RecordClass) -> Iterator[bool]:
-    """Whether this process may work on the class's runs; the lock dies with its connection."""
-    digest = blake2b(tenant_id.bytes + record_class.encode(), digest_size=8, person=b"purge").digest()
-    number = int.from_bytes(digest, signed=True)
-    with connections["ops"].cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
-        (alone,) = cursor.fetchone()
-    try:
-        yield alone
-    finally:
-        if alone:
-            with connections["ops"].cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
 
 
 def _batch(run: PurgeRun, actor: Actor, after: UUID) -> UUID | None:

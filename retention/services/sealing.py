@@ -8,7 +8,6 @@ database afterwards: a process that is killed at any point leaves nothing that t
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +18,7 @@ from django.db import IntegrityError, transaction
 from conversations import ids
 from conversations.checkpoints import Checkpoint
 from conversations.installation import secret, signing_key
+from conversations.locking import lock_number
 from conversations.merkle import Frontier, leaf_hash
 from retention.audit_leaves import EVENT_SQL, leaf_data, leaf_mac
 from retention.services.statements import execute_as_ops
@@ -26,6 +26,7 @@ from retention.witness import Witness
 
 log = structlog.get_logger(__name__)
 
+SEALING = "audit sealing"
 BATCH = 10_000  # events of one transaction and one checkpoint; a proof costs no more than this
 
 # An event without a leaf is sealed late only if its transaction was under way when later events were sealed, or if
@@ -180,7 +181,7 @@ def _seal_batch(tenant_id: UUID, back: str) -> int:
     now = ids.now()
     with transaction.atomic(using="ops"):
         [(is_ours,)] = execute_as_ops(
-            "SELECT pg_try_advisory_xact_lock(%(lock)s)", {"lock": _lock(tenant_id)}
+            "SELECT pg_try_advisory_xact_lock(%(lock)s)", {"lock": lock_number(SEALING, tenant_id)}
         )
         if not is_ours:
             return 0
@@ -230,8 +231,3 @@ def _sign(tenant_id: UUID, frontier: Frontier, now: datetime) -> None:
         "signed": Checkpoint(origin_of(tenant_id), frontier.size, root).signed_by(signing_key()),
     }
     execute_as_ops(_SIGN, values)
-
-
-def _lock(tenant_id: UUID) -> int:
-    digest = blake2b(tenant_id.bytes, digest_size=8, person=b"audit sealing").digest()
-    return int.from_bytes(digest, signed=True)

@@ -14,6 +14,7 @@ from conversations.backends.configured import forget_stores, vector_store, windo
 from conversations.backends.embedders import EmbeddingProfile
 from conversations.backends.values import Kind, StoreUnavailable, WindowKey
 from conversations.enums import Sink
+from conversations.locking import lock_number
 from conversations.mirror import rebuilding
 from conversations.mirror.drain import drain
 from conversations.mirror.profiles import read_message_profiles
@@ -132,7 +133,9 @@ def test_two_rebuilds_of_a_store_do_not_meet(stores):
     other = connections["ops"].copy("other")
     try:
         with other.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [rebuilding.LOCK, Sink.ELASTICSEARCH])
+            cursor.execute(
+                "SELECT pg_advisory_lock(%s)", [lock_number(rebuilding.REBUILD, Sink.ELASTICSEARCH.name)]
+            )
 
         with pytest.raises(CommandError, match="already"):
             call_command("rebuild_index", "--store", "elasticsearch")

@@ -17,6 +17,7 @@ from django.db import connections, transaction
 from conversations import ids, merkle
 from conversations.checkpoints import Checkpoint
 from conversations.installation import signing_key
+from conversations.locking import lock_number
 from conversations.models import AuditEvent
 from conversations.tenancy import tenant_scope
 from retention.services import sealing
@@ -194,7 +195,7 @@ def test_only_one_sealer_works_on_a_tenant(database):
     tenant = make_tenant()
     act(tenant, "a")
     with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [sealing._lock(tenant.id)])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock_number(sealing.SEALING, tenant.id)])
 
         assert seal_tenant(tenant.id) == 0
 
