@@ -27,6 +27,7 @@ def main() -> None:
         sys.exit(verify_receipt(sys.argv[2:]))
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    os.environ.setdefault("LOG_LEVEL", "WARNING")  # a command tells its progress in words of its own
     read_settings()
     from django.core.management import execute_from_command_line
     from django.db import OperationalError

@@ -41,7 +41,7 @@ def get_customer(tenant_id: UUID, external_id: str) -> Customer:
     customer = find_customer(tenant_id, external_id)
     if customer is None:
         explain_missing_customer(tenant_id=tenant_id, external_id=external_id)
-        raise NotFound
+        raise NotFound("There is no customer with this id here.")
     return customer
 
 
