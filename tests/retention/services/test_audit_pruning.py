@@ -39,8 +39,9 @@ def witness_folder(settings, tmp_path):
 
 @pytest.fixture
 def tenant(database):
-    """A tenant whose trail is eight years old, sealed as it grew; partitions of the two oldest months and the rest."""
-    ensure_partitions(since=LONG_AGO)
+    """A tenant whose trail is eight years old, sealed as it grew; partitions of its oldest months and of last year."""
+    ensure_partitions(now=NEXT_MONTH, since=LONG_AGO)
+    ensure_partitions(now=LAST_YEAR)
     with time_machine.travel(LONG_AGO, tick=True):
         tenant = make_tenant()
         act(tenant, "act.one", "act.two")
