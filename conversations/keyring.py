@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -142,17 +142,24 @@ def open_key(row: DataKey) -> DataKeyMaterial:
     return _unwrap(row)
 
 
-def keys_of(
+def live_keys(
     tenant_id: UUID, *, customer_id: UUID | None = None, session_id: UUID | None = None
-) -> list[UUID]:
-    """Ids of the keys that seal a customer's data, or a session's own; retired ones too, destroyed ones not."""
+) -> models.QuerySet[DataKey]:
+    """The keys that seal a customer's data, or a session's own; retired ones too, destroyed ones not."""
     mine = (
         models.Q(owner=KeyOwner.SESSION, owner_id=session_id)
         if session_id
         else models.Q(customer_id=customer_id)
     )
-    keys = DataKey.objects.for_tenant(tenant_id).filter(mine, wrapped__isnull=False)
-    return list(keys.order_by("id").values_list("id", flat=True))
+    return DataKey.objects.for_tenant(tenant_id).filter(mine, wrapped__isnull=False).order_by("id")
+
+
+def live_keys_around(tenant_id: UUID, sessions: models.QuerySet[Any]) -> models.QuerySet[DataKey]:
+    """The keys of these sessions, and of the customers that speak in them."""
+    customers = sessions.filter(customer_id__isnull=False).values("customer_id")
+    mine = models.Q(owner=KeyOwner.SESSION, owner_id__in=sessions.values("id"))
+    keys = DataKey.objects.for_tenant(tenant_id).filter(wrapped__isnull=False)
+    return keys.filter(mine | models.Q(customer_id__in=customers))
 
 
 def destroy_keys(tenant_id: UUID, key_ids: Sequence[UUID]) -> int:

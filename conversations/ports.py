@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from conversations.principals import Actor
 
@@ -125,8 +125,8 @@ class Holding(Protocol):
     tables: Sequence[str]  # database tables it answers for
     record_class: str  # whose period ends it: `messages`, `summaries` or `archive`
 
-    def count(self, tenant_id: UUID, target: Target) -> int:
-        """How many records of the target are held here."""
+    def rows(self, tenant_id: UUID, target: Target) -> Sequence[QuerySet[Any]]:
+        """The records of the target, not read yet: what all holdings have is counted with one statement."""
 
     def export(self, tenant_id: UUID, target: Target) -> Iterable[Mapping[str, Any]]:
         """Every record, as JSON values."""

@@ -5,10 +5,13 @@ to stay is the eraser's; it has happened, and committed, before `erase` is calle
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID
 
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from conversations import ids, keyring, presenters
@@ -24,7 +27,7 @@ from conversations.models import (
     MessageIndex,
     Session,
 )
-from conversations.ports import Holding, Keep, Registry, Target, lifecycle
+from conversations.ports import Holding, Keep, Registry, Target, lifecycle, registry
 from conversations.services import idempotency
 from conversations.services.contents import unseal_messages
 from conversations.services.memory_contents import open_memories
@@ -59,8 +62,8 @@ class MessageHolding:
     tables: Sequence[str] = (Message._meta.db_table,)
     record_class = "messages"
 
-    def count(self, tenant_id: UUID, target: Target) -> int:
-        return messages_of(tenant_id, target).count()
+    def rows(self, tenant_id: UUID, target: Target) -> Sequence[QuerySet[Any]]:
+        return [messages_of(tenant_id, target)]
 
     def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
         message_ids = messages_of(tenant_id, target).order_by("id").values_list("id", flat=True)
@@ -84,8 +87,8 @@ class MemoryHolding:
     tables: Sequence[str] = (Memory._meta.db_table,)
     record_class = "summaries"
 
-    def count(self, tenant_id: UUID, target: Target) -> int:
-        return self._rows(tenant_id, target).count()
+    def rows(self, tenant_id: UUID, target: Target) -> Sequence[QuerySet[Any]]:
+        return [self._rows(tenant_id, target)]
 
     def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
         customers = external_ids(tenant_id, {target.customer_id})
@@ -103,10 +106,9 @@ class MemoryHolding:
         rows = Memory.objects.for_tenant(tenant_id)
         if target.customer_id is not None:
             return rows.filter(customer_id=target.customer_id)
-        sources = target.message_ids
         if target.session_id is not None:
-            sources = tuple(messages_of(tenant_id, target).values_list("id", flat=True))
-        return rows.filter(source_message_ids__overlap=list(sources)) if sources else rows.none()
+            return rows.filter(source_message_ids__overlap=messages_of(tenant_id, target).values("id"))
+        return rows.filter(source_message_ids__overlap=list(target.message_ids))
 
 
 class ContextReceiptHolding:
@@ -116,8 +118,8 @@ class ContextReceiptHolding:
     tables: Sequence[str] = (ContextReceipt._meta.db_table,)
     record_class = "messages"
 
-    def count(self, tenant_id: UUID, target: Target) -> int:
-        return self._rows(tenant_id, target).count()
+    def rows(self, tenant_id: UUID, target: Target) -> Sequence[QuerySet[Any]]:
+        return [self._rows(tenant_id, target)]
 
     def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
         for row in self._rows(tenant_id, target).order_by("id").iterator(PAGE):
@@ -147,8 +149,8 @@ class IdempotencyHolding:
     tables: Sequence[str] = (IdempotencyRecord._meta.db_table,)
     record_class = "messages"
 
-    def count(self, tenant_id: UUID, target: Target) -> int:
-        return idempotency.count_answers(tenant_id=tenant_id, **self._which(tenant_id, target))
+    def rows(self, tenant_id: UUID, target: Target) -> Sequence[QuerySet[Any]]:
+        return [idempotency.answers_about(tenant_id=tenant_id, **self._which(tenant_id, target))]
 
     def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
         yield from ()  # copies of what the other holdings export
@@ -160,17 +162,16 @@ class IdempotencyHolding:
 
     def _which(self, tenant_id: UUID, target: Target) -> dict[str, Any]:
         if target.customer_id is not None:
-            return {"key_ids": keyring.keys_of(tenant_id, customer_id=target.customer_id), "shown": None}
-        rows = messages_of(tenant_id, target)
-        shown = {*rows.values_list("id", flat=True), *target.message_ids}
+            return {"keys": keyring.live_keys(tenant_id, customer_id=target.customer_id), "shown": None}
+
+        def shown() -> set[UUID]:
+            ids_of_messages = messages_of(tenant_id, target).values_list("id", flat=True)
+            return {*ids_of_messages, *target.message_ids, *filter(None, [target.session_id])}
+
         sessions = (
             sessions_of(tenant_id, target) if target.session_id else _sessions_around(tenant_id, target)
         )
-        keys: list[UUID] = []
-        for session_id, customer_id in sessions.values_list("id", "customer_id"):
-            keys += keyring.keys_of(tenant_id, session_id=session_id)
-            keys += keyring.keys_of(tenant_id, customer_id=customer_id) if customer_id else []
-        return {"key_ids": keys, "shown": {*shown, *([target.session_id] if target.session_id else [])}}
+        return {"keys": keyring.live_keys_around(tenant_id, sessions), "shown": shown}
 
 
 class SearchTableHolding:
@@ -180,16 +181,16 @@ class SearchTableHolding:
     tables: Sequence[str] = (MessageIndex._meta.db_table, ChapterIndex._meta.db_table)
     record_class = "messages"
 
-    def count(self, tenant_id: UUID, target: Target) -> int:
+    def rows(self, tenant_id: UUID, target: Target) -> Sequence[QuerySet[Any]]:
         messages = MessageIndex.objects.for_tenant(tenant_id)
         chapters = ChapterIndex.objects.for_tenant(tenant_id)
         if target.customer_id is not None:
             mine = Q(customer_id=target.customer_id)
-            return messages.filter(mine).count() + chapters.filter(mine).count()
+            return [messages.filter(mine), chapters.filter(mine)]
         if target.session_id is not None:
             mine = Q(session_id=target.session_id)
-            return messages.filter(mine).count() + chapters.filter(mine).count()
-        return messages.filter(message_id__in=target.message_ids).count()
+            return [messages.filter(mine), chapters.filter(mine)]
+        return [messages.filter(message_id__in=target.message_ids)]
 
     def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
         yield from ()  # drawn from the messages
@@ -205,8 +206,8 @@ class SessionHolding:
     tables: Sequence[str] = (Session._meta.db_table,)
     record_class = "messages"
 
-    def count(self, tenant_id: UUID, target: Target) -> int:
-        return self._rows(tenant_id, target).count()
+    def rows(self, tenant_id: UUID, target: Target) -> Sequence[QuerySet[Any]]:
+        return [self._rows(tenant_id, target)]
 
     def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
         customers = external_ids(tenant_id, {target.customer_id})
@@ -247,8 +248,8 @@ class CustomerHolding:
     tables: Sequence[str] = (Customer._meta.db_table,)
     record_class = "archive"
 
-    def count(self, tenant_id: UUID, target: Target) -> int:
-        return self._rows(tenant_id, target).count()
+    def rows(self, tenant_id: UUID, target: Target) -> Sequence[QuerySet[Any]]:
+        return [self._rows(tenant_id, target)]
 
     def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
         for row in self._rows(tenant_id, target):
@@ -273,19 +274,38 @@ class KeyHolding:
     tables: Sequence[str] = (DataKey._meta.db_table,)
     record_class = "archive"
 
-    def count(self, tenant_id: UUID, target: Target) -> int:
-        return len(self._ids(tenant_id, target))
+    def rows(self, tenant_id: UUID, target: Target) -> Sequence[QuerySet[Any]]:
+        return [self._rows(tenant_id, target)]
 
     def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
         yield from ()  # secrets, not data about anybody
 
     def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
-        return keyring.destroy_keys(tenant_id, self._ids(tenant_id, target))
+        return keyring.destroy_keys(
+            tenant_id, list(self._rows(tenant_id, target).values_list("id", flat=True))
+        )
 
-    def _ids(self, tenant_id: UUID, target: Target) -> list[UUID]:
-        if target.customer_id is not None:
-            return keyring.keys_of(tenant_id, customer_id=target.customer_id)
-        return keyring.keys_of(tenant_id, session_id=target.session_id) if target.session_id else []
+    def _rows(self, tenant_id: UUID, target: Target) -> QuerySet[DataKey]:
+        if target.customer_id is None and target.session_id is None:
+            return DataKey.objects.for_tenant(tenant_id).none()
+        return keyring.live_keys(tenant_id, customer_id=target.customer_id, session_id=target.session_id)
+
+
+def count_records(tenant_id: UUID, target: Target) -> dict[str, int]:
+    """How many records of the target each holding has; one statement for all. Runs inside a tenant scope."""
+    parts, values = [], []
+    for name, holding in registry.holdings.items():
+        for rows in holding.rows(tenant_id, target):
+            with suppress(EmptyResultSet):
+                sql, given = rows.order_by().values("pk").query.sql_with_params()
+                parts.append(f"SELECT %s, count(*) FROM ({sql}) held")
+                values += [name, *given]
+    counts = dict.fromkeys(registry.holdings, 0)
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(parts), values)
+        for name, count in cursor.fetchall():
+            counts[name] += count
+    return counts
 
 
 def _pages(rows: Iterable[T], size: int) -> Iterator[list[T]]:

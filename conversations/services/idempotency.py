@@ -4,7 +4,7 @@ The lock is tied to the transaction: it ends with the commit that made effect an
 process that died before. Both functions run inside the tenant scope of the work itself.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
@@ -24,10 +24,12 @@ from conversations.exceptions import (
     IdempotencyKeyReused,
     KeyDestroyed,
 )
-from conversations.models import Customer, IdempotencyRecord, Memory, Message, Session, Tombstone
+from conversations.models import Customer, DataKey, IdempotencyRecord, Memory, Message, Session, Tombstone
 from conversations.services.reading import visible_messages
 
 LIFETIME = timedelta(hours=24)
+
+Ids = Callable[[], set[UUID]]
 
 _TABLE = IdempotencyRecord._meta.db_table
 
@@ -120,20 +122,23 @@ def forget_answers() -> int:
     return IdempotencyRecord.objects.using("ops").filter(created_at__lte=ids.now() - LIFETIME).delete()[0]
 
 
-def count_answers(*, tenant_id: UUID, key_ids: Sequence[UUID], shown: Collection[UUID] | None) -> int:
-    """How many remembered answers show one of these ids; with None, all that these keys seal."""
-    return sum(1 for _ in _answers_that_show(tenant_id, key_ids, shown))
+def answers_about(
+    *, tenant_id: UUID, keys: QuerySet[DataKey], shown: Ids | None
+) -> QuerySet[IdempotencyRecord]:
+    """The remembered answers that show one of these ids, for which they are opened; with None all of the keys."""
+    sealed = _sealed_by(tenant_id, keys)
+    if shown is None:
+        return sealed
+    return sealed.filter(id__in=[record.id for record, _ in _answers_that_show(tenant_id, keys, shown)])
 
 
-def blank_answers(
-    *, tenant_id: UUID, key_ids: Sequence[UUID], shown: Collection[UUID] | None, gone: UUID
-) -> int:
-    """Empty the answers that `count_answers` counts; how many. A replay of them is refused as Erased.
+def blank_answers(*, tenant_id: UUID, keys: QuerySet[DataKey], shown: Ids | None, gone: UUID) -> int:
+    """Empty the answers that `answers_about` finds; how many. A replay of them is refused as Erased.
 
     `gone` is an id that has a tombstone, for answers that name none of their rows.
     """
     blanked = 0
-    for record, stored in _answers_that_show(tenant_id, key_ids, shown):
+    for record, stored in _answers_that_show(tenant_id, keys, shown):
         plain = _encode(_Sealed(b"", (*stored.ids, gone)))
         aad = _aad(tenant_id, record.id)
         record.sealed_answer = keyring.seal(tenant_id, KeyOwner.TENANT, tenant_id, plain, aad)
@@ -144,10 +149,11 @@ def blank_answers(
 
 
 def _answers_that_show(
-    tenant_id: UUID, key_ids: Sequence[UUID], shown: Collection[UUID] | None
+    tenant_id: UUID, keys: QuerySet[DataKey], shown: Ids | None
 ) -> Iterator[tuple[IdempotencyRecord, _Sealed]]:
-    wanted = None if shown is None else set(shown)
-    for record in IdempotencyRecord.objects.for_tenant(tenant_id).filter(subject_key_id__in=key_ids):
+    records = list(_sealed_by(tenant_id, keys))
+    wanted = None if shown is None or not records else shown()
+    for record in records:
         try:
             plain = keyring.unseal(tenant_id, bytes(record.sealed_answer), _aad(tenant_id, record.id))
             stored = _decode(plain)
@@ -155,6 +161,12 @@ def _answers_that_show(
             stored = _Sealed(b"", ())
         if wanted is None or not wanted.isdisjoint(stored.ids):
             yield record, stored
+
+
+def _sealed_by(tenant_id: UUID, keys: QuerySet[DataKey]) -> QuerySet[IdempotencyRecord]:
+    return IdempotencyRecord.objects.for_tenant(tenant_id).filter(
+        subject_key_id__in=keys.order_by().values("id")
+    )
 
 
 def _refuse_gone(tenant_id: UUID, shown: Sequence[UUID]) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from conversations import ids
-from conversations.models import Customer, Message, Session, Tombstone
+from conversations.models import Customer, Session, Tombstone
 from conversations.ports import Keep, Registry, Target
 from conversations.services.holdings import messages_of
 from portraits import presenters
@@ -42,17 +42,16 @@ class PortraitHolding:
     )
     record_class = "summaries"
 
-    def count(self, tenant_id: UUID, target: Target) -> int:
+    def rows(self, tenant_id: UUID, target: Target) -> Sequence[QuerySet[Any]]:
         if target.customer_id is not None:
-            return sum(rows.count() for rows in _all_rows(tenant_id, target.customer_id))
-        evidence = sorted(_messages(tenant_id, target))
-        customers = _customers(tenant_id, evidence, target)
-        portraits = Portrait.objects.for_tenant(tenant_id).filter(customer_id__in=customers)
-        versions = PortraitVersion.objects.for_tenant(tenant_id).filter(customer_id__in=customers)
-        return (
-            portraits.filter(evidence__overlap=evidence).count()
-            + versions.filter(evidence__overlap=evidence).count()
-        )
+            return _all_rows(tenant_id, target.customer_id)
+        rests = _rests_on(tenant_id, target)
+        return [
+            model.objects.for_tenant(tenant_id).filter(
+                rests, customer_id__in=_customers(tenant_id, target).values("customer_id")
+            )
+            for model in (Portrait, PortraitVersion)
+        ]
 
     def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
         if target.customer_id is None:
@@ -69,7 +68,8 @@ class PortraitHolding:
             _lock(tenant_id, [target.customer_id])
             return sum(rows.delete()[0] for rows in _all_rows(tenant_id, target.customer_id))
         evidence = _messages(tenant_id, target)
-        customers = _lock(tenant_id, sorted(_customers(tenant_id, sorted(evidence), target)))
+        spoke = _customers(tenant_id, target).values_list("customer_id", flat=True).distinct()
+        customers = _lock(tenant_id, sorted(filter(None, spoke)))
         return sum(_retract(tenant_id, customer, evidence) for customer in customers)
 
 
@@ -80,11 +80,11 @@ class InteractionHolding:
     tables: Sequence[str] = (InteractionSummary._meta.db_table, SummaryDelta._meta.db_table)
     record_class = "summaries"
 
-    def count(self, tenant_id: UUID, target: Target) -> int:
-        return sum(rows.count() for rows in self._rows(tenant_id, target))
+    def rows(self, tenant_id: UUID, target: Target) -> Sequence[QuerySet[Any]]:
+        return self._rows(tenant_id, target)
 
     def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
-        if target.customer_id is not None and self.count(tenant_id, target):
+        if target.customer_id is not None and any(rows.exists() for rows in self._rows(tenant_id, target)):
             customer = Customer.objects.for_tenant(tenant_id).get(id=target.customer_id)
             yield presenters.summary(customer, read_summary(tenant_id, customer))
 
@@ -114,17 +114,23 @@ def _messages(tenant_id: UUID, target: Target) -> set[UUID]:
     return set(target.message_ids)
 
 
-def _customers(tenant_id: UUID, message_ids: Sequence[UUID], target: Target) -> set[UUID]:
-    """Whose messages they are, or were."""
+def _rests_on(tenant_id: UUID, target: Target) -> Q:
+    """The same as a condition, not read yet."""
+    if target.session_id is None:
+        return Q(evidence__overlap=list(target.message_ids))
+    gone = Tombstone.objects.for_tenant(tenant_id).filter(kind="message", session_id=target.session_id)
+    there = messages_of(tenant_id, target)
+    return Q(evidence__overlap=there.values("id")) | Q(evidence__overlap=gone.values("object_id"))
+
+
+def _customers(tenant_id: UUID, target: Target) -> QuerySet[Session]:
+    """The sessions with those whose messages they are, or were."""
+    sessions = Session.objects.for_tenant(tenant_id).filter(customer_id__isnull=False)
     if target.session_id is not None:
-        sessions = {target.session_id}
-    else:
-        there = Message.objects.for_tenant(tenant_id).filter(id__in=message_ids)
-        gone = Tombstone.objects.for_tenant(tenant_id).filter(kind="message", object_id__in=message_ids)
-        sessions = {*there.values_list("session_id", flat=True)}
-        sessions |= {found for found in gone.values_list("session_id", flat=True) if found is not None}
-    rows = Session.objects.for_tenant(tenant_id).filter(id__in=sessions, customer_id__isnull=False)
-    return {customer_id for customer_id in rows.values_list("customer_id", flat=True) if customer_id}
+        return sessions.filter(id=target.session_id)
+    there = messages_of(tenant_id, target)
+    gone = Tombstone.objects.for_tenant(tenant_id).filter(kind="message", object_id__in=target.message_ids)
+    return sessions.filter(Q(id__in=there.values("session_id")) | Q(id__in=gone.values("session_id")))
 
 
 def _lock(tenant_id: UUID, customer_ids: Sequence[UUID]) -> list[Customer]:

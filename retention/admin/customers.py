@@ -12,8 +12,9 @@ from conversations.admin.pages import Page
 from conversations.admin.paging import newest_first
 from conversations.exceptions import Invalid, NotFound
 from conversations.models import Customer, Session
-from conversations.ports import Target, registry
+from conversations.ports import Target
 from conversations.services.customers import find_customer
+from conversations.services.holdings import count_records
 from conversations.services.masking import Masker
 from conversations.staff.rights import Right
 from retention.models import ErasureCase, LegalHold
@@ -113,5 +114,5 @@ def _holds(customer: Customer) -> Any:
 def _counts(customer: Customer) -> dict[str, int]:
     """What each holding has of them."""
     target = Target(customer_id=customer.id)
-    counts = {name: holding.count(customer.tenant_id, target) for name, holding in registry.holdings.items()}
+    counts = count_records(customer.tenant_id, target)
     return {name: count for name, count in counts.items() if count}

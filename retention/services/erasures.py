@@ -15,11 +15,11 @@ from conversations import ids, keyring
 from conversations.exceptions import Erased, Held, Invalid, NotFound
 from conversations.mirror.waking import Waker, wake
 from conversations.models import Message, Session, Tombstone
-from conversations.ports import Target, registry
+from conversations.ports import Target
 from conversations.principals import Actor
 from conversations.services import audit
 from conversations.services.customers import lock_customer
-from conversations.services.holdings import IdempotencyHolding, KeyHolding
+from conversations.services.holdings import IdempotencyHolding, KeyHolding, count_records
 from conversations.services.late_arrivals import explain_absence, explain_missing_customer
 from conversations.tenancy import tenant_scope
 from retention.enums import CaseScope, CaseState
@@ -205,7 +205,7 @@ def _scope(target: Target) -> CaseScope:
 def _count(case: ErasureCase, target: Target) -> None:
     """What every holding and every store has before anything is touched."""
     tenant_id = case.tenant_id
-    found = {name: holding.count(tenant_id, target) for name, holding in registry.holdings.items()}
+    found = count_records(tenant_id, target)
     found |= erasures_mirrors.count_mirrored(tenant_id, target)
     ErasureTask.objects.bulk_create(
         ErasureTask(tenant_id=tenant_id, case=case, store=store, found_before=count)

@@ -10,7 +10,7 @@ from django.db import connection
 from conversations.enums import Reason
 from conversations.models import ContextReceipt, Customer, Memory, Tombstone
 from conversations.ports import Target, registry
-from conversations.services.holdings import messages_of, sessions_of
+from conversations.services.holdings import count_records, messages_of, sessions_of
 from conversations.tenancy import tenant_scope
 from retention.enums import RecordClass, Verdict
 from retention.law import parameters
@@ -65,7 +65,7 @@ def end_rows(case: ErasureCase, target: Target) -> Ended:
 
 def count_left(case: ErasureCase, target: Target) -> Mapping[str, int]:
     """What every holding still has. Runs inside a tenant scope."""
-    return {name: holding.count(case.tenant_id, target) for name, holding in registry.holdings.items()}
+    return count_records(case.tenant_id, target)
 
 
 def remove_bare_rows(case: ErasureCase, target: Target) -> None:

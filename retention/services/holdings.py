@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import BooleanField, F, Func, Q, QuerySet, Subquery
 
 from conversations.models import Session, Tombstone
 from conversations.ports import Holding, Keep, Registry, Target
@@ -31,8 +31,8 @@ class ArchiveHolding:
     tables: Sequence[str] = (ArchiveRecord._meta.db_table,)
     record_class = "archive"
 
-    def count(self, tenant_id: UUID, target: Target) -> int:
-        return archive_of(tenant_id, target).count()
+    def rows(self, tenant_id: UUID, target: Target) -> Sequence[QuerySet[Any]]:
+        return [archive_of(tenant_id, target)]
 
     def export(self, tenant_id: UUID, target: Target) -> Iterator[Mapping[str, Any]]:
         for row in archive_of(tenant_id, target).order_by("id").iterator(PAGE):
@@ -50,8 +50,8 @@ class ExportHolding:
     tables: Sequence[str] = (ExportJob._meta.db_table,)
     record_class = "messages"
 
-    def count(self, tenant_id: UUID, target: Target) -> int:
-        return self._rows(tenant_id, target).count()
+    def rows(self, tenant_id: UUID, target: Target) -> Sequence[QuerySet[Any]]:
+        return [self._rows(tenant_id, target)]
 
     def export(self, tenant_id: UUID, target: Target) -> Iterator[Mapping[str, Any]]:
         yield from ()  # copies of what the other holdings export
@@ -60,32 +60,30 @@ class ExportHolding:
         return export_files.remove_exports(self._rows(tenant_id, target))
 
     def _rows(self, tenant_id: UUID, target: Target) -> QuerySet[ExportJob]:
-        sessions = self._sessions(tenant_id, target)
+        sessions = _sessions_with(tenant_id, target)
         customers = Session.objects.for_tenant(tenant_id).filter(id__in=sessions).values("customer_id")
-        mine = Q(customer_id__in=customers) | Q(id__in=self._evidence(tenant_id, sessions))
-        mine |= Q(kind=ExportKind.TENANT)
+        mine = Q(customer_id__in=customers) | Q(kind=ExportKind.TENANT)
+        # Evidence with one of these conversations in it, beside those of others: it goes as a whole.
+        mine |= Q(_Shows(F("manifest__sessions"), Subquery(sessions)), kind=ExportKind.EVIDENCE)
         if target.customer_id is not None:
             mine |= Q(customer_id=target.customer_id)
         return ExportJob.objects.for_tenant(tenant_id).filter(mine)
 
-    def _sessions(self, tenant_id: UUID, target: Target) -> set[UUID]:
-        """The conversations that the target is, or is a part of; where it is gone already, its tombstones know them."""
-        graves = Tombstone.objects.for_tenant(tenant_id).filter(object_id__in=target.message_ids)
-        parts = (messages_of(tenant_id, target), archive_of(tenant_id, target), graves)
-        whole = sessions_of(tenant_id, target).values_list("id", flat=True)
-        return {
-            session_id
-            for found in (whole, *(part.values_list("session_id", flat=True).distinct() for part in parts))
-            for session_id in found
-            if session_id is not None
-        }
 
-    def _evidence(self, tenant_id: UUID, sessions: set[UUID]) -> list[UUID]:
-        """Evidence with one of these conversations in it, beside those of others: it goes as a whole."""
-        jobs = ExportJob.objects.for_tenant(tenant_id).filter(kind=ExportKind.EVIDENCE)
-        mine = {str(session_id) for session_id in sessions}
-        shown = jobs.values_list("id", "manifest__sessions")
-        return [job_id for job_id, chosen in shown if mine.intersection(chosen or ())]
+class _Shows(Func):
+    """Whether a JSON array of ids has one of those that a subquery finds."""
+
+    template = "EXISTS (SELECT FROM jsonb_array_elements_text(%(expressions)s)"
+    arg_joiner = ") AS shown (id) WHERE shown.id::uuid IN "
+    output_field = BooleanField()
+
+
+def _sessions_with(tenant_id: UUID, target: Target) -> QuerySet[Any]:
+    """The conversations that the target is, or is a part of; where it is gone already, its tombstones know them."""
+    graves = Tombstone.objects.for_tenant(tenant_id).filter(object_id__in=target.message_ids)
+    parts = (messages_of(tenant_id, target), archive_of(tenant_id, target), graves)
+    found = (part.filter(session_id__isnull=False).values("session_id") for part in parts)
+    return sessions_of(tenant_id, target).values("id").union(*found)
 
 
 class DeferredHolding:
@@ -95,10 +93,10 @@ class DeferredHolding:
     tables: Sequence[str] = (DeferredRecords._meta.db_table,)
     record_class = "archive"
 
-    def count(self, tenant_id: UUID, target: Target) -> int:
+    def rows(self, tenant_id: UUID, target: Target) -> Sequence[QuerySet[Any]]:
         if target.customer_id is None:
-            return 0
-        return DeferredRecords.objects.for_tenant(tenant_id).filter(customer_id=target.customer_id).count()
+            return []
+        return [DeferredRecords.objects.for_tenant(tenant_id).filter(customer_id=target.customer_id)]
 
     def export(self, tenant_id: UUID, target: Target) -> Iterator[Mapping[str, Any]]:
         yield from ()  # beyond use: only the case opens it

@@ -8,7 +8,8 @@ from uuid import UUID
 from conversations import ids
 from conversations.exceptions import Erased, NotFound
 from conversations.models import Customer, Session
-from conversations.ports import Target, registry
+from conversations.ports import Target
+from conversations.services.holdings import count_records
 from retention.endings import NamedHold
 from retention.services.erasures import Request
 from retention.services.policies import policy_in_force
@@ -38,7 +39,7 @@ def touched(tenant_id: UUID, target: Target) -> Touched:
     """Runs inside a tenant scope. NotFound or Erased when there is nobody, and nothing, to erase."""
     customer_id = _customer_of(tenant_id, target)
     policy = policy_in_force(tenant_id, ids.now())
-    counts = {name: holding.count(tenant_id, target) for name, holding in registry.holdings.items()}
+    counts = count_records(tenant_id, target)
     return Touched(
         counts={name: count for name, count in counts.items() if count},
         holds=[
