@@ -7,13 +7,20 @@ from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import mark_safe
 
+from conversations import ids
 from conversations.admin.pages import Page
-from conversations.admin.paging import newest_first
+from conversations.admin.paging import REACH, newest_first
 from conversations.enums import SessionStatus
 from conversations.models import Message
 from conversations.ports import lifecycle
 from conversations.ranking import Question, highlight
-from conversations.services.inspection import Criteria, record_search, search_words, sessions_like
+from conversations.services.inspection import (
+    Criteria,
+    record_search,
+    search_words,
+    sessions_like,
+    sessions_near,
+)
 from conversations.services.masking import Masker
 from conversations.transcripts.visible import visible
 
@@ -57,18 +64,26 @@ class Conversations(Page):
         return self.render_to_response(self.get_context_data(form=form, **shown), status=status)
 
     def _by_words(self, criteria: Criteria) -> dict[str, Any]:
-        matches, degraded = search_words(tenant_id=self.tenant_id, criteria=criteria, actor=self.actor)
+        matches = search_words(tenant_id=self.tenant_id, criteria=criteria, actor=self.actor)
         question = Question.parse(criteria.words)
         rows = [
-            (match.session, [_passage(message, question) for message in match.passages]) for match in matches
+            (match.session, [_passage(message, question) for message in match.passages])
+            for match in matches.found
         ]
-        return {"searched": True, "degraded": degraded, **self._shown(rows)}
+        return {"searched": True, "matches": matches, **self._shown(rows)}
 
     def _by_facts(self, criteria: Criteria) -> dict[str, Any]:
         if criteria.names() and not self.request.GET.keys() & {"older", "newer"}:
             record_search(tenant_id=self.tenant_id, criteria=criteria, actor=self.actor)
-        page = newest_first(sessions_like(self.tenant_id, criteria), self.request.GET)
-        return {"slice": page, **self._shown([(session, []) for session in page.rows])}
+        among = sessions_near(self.tenant_id, criteria) if criteria.scans() else None
+        page = newest_first(sessions_like(self.tenant_id, criteria), self.request.GET, among=among)
+        reached = ids.moment_of(page.reached) if page.reached else None
+        return {
+            "slice": page,
+            "reached": reached,
+            "reach": f"{REACH:,}",
+            **self._shown([(session, []) for session in page.rows]),
+        }
 
     def _shown(self, rows: list[tuple[Any, list[Any]]]) -> dict[str, Any]:
         held = lifecycle().held_sessions(self.tenant_id, [session.id for session, _ in rows])

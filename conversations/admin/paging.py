@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from django.db import models
@@ -11,6 +11,7 @@ from django.http import QueryDict
 M = TypeVar("M", bound=models.Model)
 
 SIZE = 50
+REACH = 20_000  # rows looked at for one page where no index answers what is looked for
 
 
 @dataclass(frozen=True)
@@ -20,28 +21,49 @@ class Slice(Generic[M]):
     rows: Sequence[M]
     newer: str
     older: str
+    reached: UUID | None = None  # how far was looked, where that was not to the end
 
     def __bool__(self) -> bool:
         return bool(self.rows)
 
 
-def newest_first(rows: "models.QuerySet[M]", query: QueryDict, size: int = SIZE) -> Slice[M]:
-    """The page that `older` or `newer` in the query string names; a forged id gives the first page."""
-    if (before := identifier(query, "newer")) is not None:
-        found = list(rows.filter(pk__gt=before).order_by("pk")[: size + 1])
-        more_newer, more_older = len(found) > size, True
-        page = found[:size][::-1]
-    else:
-        after = identifier(query, "older")
-        if after is not None:
-            rows = rows.filter(pk__lt=after)
-        found = list(rows.order_by("-pk")[: size + 1])
-        more_newer, more_older = after is not None, len(found) > size
-        page = found[:size]
+def newest_first(
+    rows: "models.QuerySet[M]",
+    query: QueryDict,
+    size: int = SIZE,
+    *,
+    among: "models.QuerySet[Any] | None" = None,
+) -> Slice[M]:
+    """The page that `older` or `newer` in the query string names; a forged id gives the first page.
+
+    With `among` no more than `REACH` of those rows are looked at, and the page says how far it came: what is rare
+    costs no more in a large table than in a small one.
+    """
+    newer_than, older_than = identifier(query, "newer"), identifier(query, "older")
+    backwards = newer_than is None
+    start, order = (older_than, "-pk") if backwards else (newer_than, "pk")
+    beyond, within = ("pk__lt", "pk__gte") if backwards else ("pk__gt", "pk__lte")
+    if start is not None:
+        rows = rows.filter(**{beyond: start})
+    limit = None
+    if among is not None:
+        near = among.filter(**{beyond: start}) if start is not None else among
+        limit = near.order_by(order).values_list("pk", flat=True)[REACH - 1 : REACH].first()
+        rows = rows.filter(**{within: limit}) if limit is not None else rows
+    found = list(rows.order_by(order)[: size + 1])
+    page = found[:size]
+    more = len(found) > size
+    if more:
+        limit = None
+    last = page[-1].pk if more else limit
+    first = page[0].pk if page else start
+    onward, back = ("older", "newer") if backwards else ("newer", "older")
+    links = {onward: last, back: first if start is not None else None}
     return Slice(
-        page,
-        newer=_link(query, "newer", page[0].pk) if page and more_newer else "",
-        older=_link(query, "older", page[-1].pk) if page and more_older else "",
+        page if backwards else page[::-1],
+        newer=_link(query, "newer", links["newer"]) if links["newer"] else "",
+        older=_link(query, "older", links["older"]) if links["older"] else "",
+        reached=limit,
     )
 
 

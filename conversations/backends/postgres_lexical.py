@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from django.db import connections
@@ -30,6 +30,22 @@ MOST_POSITIONS = 255
 _MESSAGES = """
     SELECT message_id, ts_rank({column}, %s::tsquery) AS rank FROM conversations_messageindex
     WHERE {column} @@ %s::tsquery AND {conditions} ORDER BY rank DESC, message_id DESC LIMIT %s
+"""
+# Those with every word and those with any: so a rare word finds what is old beside a common one.
+_NEWEST = """
+    SELECT message_id, max(ts_rank(context, %s::tsquery)) AS rank FROM (
+        (SELECT message_id, context FROM conversations_messageindex
+         WHERE context @@ %s::tsquery AND {conditions} ORDER BY message_id DESC LIMIT %s)
+        UNION ALL
+        (SELECT message_id, context FROM conversations_messageindex
+         WHERE context @@ %s::tsquery AND {conditions} ORDER BY message_id DESC LIMIT %s)
+    ) newest GROUP BY message_id ORDER BY rank DESC, message_id DESC LIMIT %s
+"""
+_NEWEST_SESSIONS = """
+    SELECT session_id, max(ts_rank(document, %s::tsquery)) AS rank FROM (
+        SELECT session_id, document FROM conversations_chapterindex
+        WHERE document @@ %s::tsquery AND {conditions} ORDER BY id DESC LIMIT %s) newest
+    GROUP BY session_id ORDER BY rank DESC LIMIT %s
 """
 _MEMORIES = """
     SELECT id, ts_rank(document, %s::tsquery) AS rank FROM conversations_memory
@@ -99,10 +115,10 @@ def _part(number: int, statement: str, values: list[Any]) -> tuple[str, list[Any
     return f"SELECT {number}, found.* FROM ({statement}) found", values
 
 
-def tsquery(terms: Iterable[str]) -> str:
-    """Any of the terms, as the text of a `tsquery`."""
+def tsquery(terms: Iterable[str], operator: Literal["|", "&"] = "|") -> str:
+    """Any of the terms, or all of them, as the text of a `tsquery`."""
     distinct = list(dict.fromkeys(term for term in terms if _is_indexable(term)))
-    return " | ".join(_quoted(term) for term in distinct[:MOST_LEXEMES])
+    return f" {operator} ".join(_quoted(term) for term in distinct[:MOST_LEXEMES])
 
 
 def tsvector(terms: Sequence[str]) -> str:
@@ -138,7 +154,13 @@ def _entry(term: str, positions: list[int]) -> str:
 def _messages(text: str, where: SearchFilter, limit: int) -> tuple[str, list[Any]]:
     conditions = _of_tenant(where) + _owner(where) + _created(where, "message_id")
     conditions += _equal("role", where.role) + _equal("language", where.language)
-    return _statement(_MESSAGES.replace("{column}", "context"), tsquery(lexemes(text)), conditions, limit)
+    terms = lexemes(text)
+    if where.newest is None:
+        return _statement(_MESSAGES.replace("{column}", "context"), tsquery(terms), conditions, limit)
+    clause, values = _clause(conditions)
+    every, some = tsquery(terms, "&"), tsquery(terms)
+    asked = [*(some, every, *values, where.newest), *(some, *values, where.newest), limit]
+    return _NEWEST.replace("{conditions}", clause), asked
 
 
 def _memories(text: str, where: SearchFilter, limit: int) -> tuple[str, list[Any]]:
@@ -154,17 +176,26 @@ def _outcomes(text: str, where: SearchFilter, limit: int) -> tuple[str, list[Any
 
 
 def _sessions(question: str, where: SearchFilter) -> tuple[str, list[Any]]:
-    terms = stems(words(fold(question)), LIGHT_STOP_WORDS)
-    return _statement(_SESSIONS, tsquery(terms), _of_tenant(where) + _owner(where), MOST_SESSIONS)
+    query = tsquery(stems(words(fold(question)), LIGHT_STOP_WORDS))
+    conditions = _of_tenant(where) + _owner(where)
+    if where.newest is None:
+        return _statement(_SESSIONS, query, conditions, MOST_SESSIONS)
+    clause, values = _clause(conditions)
+    asked = [query, query, *values, where.newest, MOST_SESSIONS]
+    return _NEWEST_SESSIONS.replace("{conditions}", clause), asked
 
 
 Condition = tuple[str, Any]
 
 
 def _statement(template: str, query: str, conditions: list[Condition], limit: int) -> tuple[str, list[Any]]:
-    clause = " AND ".join(condition for condition, _ in conditions)
-    values = [value for condition, value in conditions if "%s" in condition]
+    clause, values = _clause(conditions)
     return template.replace("{conditions}", clause), [query, query, *values, limit]
+
+
+def _clause(conditions: list[Condition]) -> tuple[str, list[Any]]:
+    clause = " AND ".join(condition for condition, _ in conditions)
+    return clause, [value for condition, value in conditions if "%s" in condition]
 
 
 def _of_tenant(where: SearchFilter) -> list[Condition]:

@@ -232,6 +232,8 @@ class SearchFilter:
 
     `min_id` is the UUIDv7 bound of what has not expired; `now` hides what has its own `expires_at`;
     `shared` widens a customer to what belongs to no customer (the tenant's memories).
+    `newest` bounds the work: only so many of the newest messages that match are ranked. PostgreSQL heeds it, which has
+    to look at every match to know the best; the other engines find the best without.
     Times are `created_at` in [start, end). Mirrors know them to the millisecond and rather find one too many.
     """
 
@@ -246,6 +248,7 @@ class SearchFilter:
     kind: str | None = None
     now: dt.datetime | None = None
     shared: bool = False
+    newest: int | None = None
 
 
 def floor_ms(at: dt.datetime) -> int:

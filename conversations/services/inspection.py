@@ -11,6 +11,7 @@ from conversations import ids
 from conversations.models import Message, Session
 from conversations.principals import Actor
 from conversations.querysets import LiveQuerySet
+from conversations.ranking import DEFAULT_PROFILE
 from conversations.services import audit
 from conversations.services.customers import find_customer
 from conversations.services.reading import visible_messages
@@ -20,6 +21,7 @@ from conversations.tenancy import tenant_scope
 
 SHOWN = 50  # conversations that a search by words answers
 SNIPPETS = 3  # passages shown of each
+NEWEST = 2_000  # matching messages that PostgreSQL ranks, where it searches by itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,10 @@ class Criteria:
     start: datetime | None = None
     end: datetime | None = None
 
+    def scans(self) -> bool:
+        """Whether rows have to be looked at one by one: no index answers all of it."""
+        return any((self.intent, self.language, self.channel, self.outlet, self.status))
+
     def names(self) -> list[str]:
         """Which were given; never what."""
         return sorted(name for name, value in asdict(self).items() if value)
@@ -52,17 +58,22 @@ class Match:
 
 def sessions_like(tenant_id: UUID, criteria: Criteria) -> LiveQuerySet[Session]:
     """Conversations that meet every criterion but the words. Runs inside a tenant scope."""
-    sessions = Session.objects.for_tenant(tenant_id).live().select_related("customer")
     plain = {
-        "external_id": criteria.external_id,
         "language": criteria.language,
         "channel": criteria.channel,
         "outlet_id": criteria.outlet,
         "status": criteria.status,
     }
+    sessions = sessions_near(tenant_id, criteria).live().select_related("customer")
     sessions = sessions.filter(**{name: value for name, value in plain.items() if value})
-    if criteria.intent:
-        sessions = sessions.filter(_has_intent(criteria.intent))
+    return sessions.filter(_has_intent(criteria.intent)) if criteria.intent else sessions
+
+
+def sessions_near(tenant_id: UUID, criteria: Criteria) -> LiveQuerySet[Session]:
+    """Those that meet the criteria that an index answers: the others are looked for among them."""
+    sessions = Session.objects.for_tenant(tenant_id)
+    if criteria.external_id:
+        sessions = sessions.filter(external_id=criteria.external_id)
     if criteria.customer:
         customer = find_customer(tenant_id, criteria.customer)
         sessions = sessions.filter(customer=customer) if customer else sessions.none()
@@ -73,13 +84,23 @@ def sessions_like(tenant_id: UUID, criteria: Criteria) -> LiveQuerySet[Session]:
     return sessions
 
 
-def search_words(*, tenant_id: UUID, criteria: Criteria, actor: Actor) -> tuple[list[Match], Sequence[str]]:
-    """The best conversations for the words, and which stores did not answer. The search leaves an event."""
+@dataclass(frozen=True)
+class Matches:
+    """The best conversations for some words."""
+
+    found: Sequence[Match] = ()
+    degraded: Sequence[str] = ()  # stores that did not answer
+    has_more: bool = False  # than were ranked
+    newest: int | None = None  # of how many of the newest messages these are the best; None for all
+
+
+def search_words(*, tenant_id: UUID, criteria: Criteria, actor: Actor) -> Matches:
+    """What is found leaves an event, of the search alone."""
     with tenant_scope(tenant_id):
         customer = find_customer(tenant_id, criteria.customer) if criteria.customer else None
         if criteria.customer and customer is None:
             record_search(tenant_id=tenant_id, criteria=criteria, actor=actor)
-            return [], ()
+            return Matches()
         found = find(
             Sought(
                 tenant_id=tenant_id,
@@ -89,11 +110,17 @@ def search_words(*, tenant_id: UUID, criteria: Criteria, actor: Actor) -> tuple[
                 customer_id=customer.id if customer else None,
                 start=criteria.start,
                 end=criteria.end,
+                newest=NEWEST,
             )
         )
         matches = _matches(tenant_id, criteria, [hit.id for hit in found.ranked])
         record_search(tenant_id=tenant_id, criteria=criteria, actor=actor)
-    return matches, found.degraded
+    return Matches(
+        matches,
+        found.degraded,
+        has_more=len(found.ranked) >= DEFAULT_PROFILE.lexical_candidates,
+        newest=NEWEST if found.stores == ["postgresql"] else None,
+    )
 
 
 def record_search(*, tenant_id: UUID, criteria: Criteria, actor: Actor) -> None:

@@ -49,6 +49,7 @@ class Sought:
     language: str | None = None
     start: datetime | None = None
     end: datetime | None = None
+    newest: int | None = None  # of a store that has to look at every match, how many it looks at
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def plan(sought: Sought, scene: Scene | None = None) -> Asked:
         start=sought.start,
         end=sought.end,
         min_id=ids.floor_id(expiry.floor(now)),
+        newest=sought.newest,
     )
     memories = SearchFilter(
         tenant_id=sought.tenant_id,

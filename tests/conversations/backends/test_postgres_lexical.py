@@ -149,3 +149,20 @@ def plan(text: str, where: SearchFilter) -> str:
     with connections["ops"].cursor() as cursor:
         cursor.execute(f"EXPLAIN {statement}", values)
         return "\n".join(row[0] for row in cursor.fetchall())
+
+
+def test_only_the_newest_are_ranked_and_what_is_rare_is_found_beside_them(
+    database: str, tenant: UUID
+) -> None:
+    oldest, older, *newer = sorted((key(tenant) for _ in range(6)), key=lambda one: one.id)
+    write_search_tables([message(oldest, "parcel parcel"), message(older, "parcel zebra")])
+    write_search_tables([message(one, "parcel") for one in newer])
+
+    def found(words: str, newest: int | None) -> set[UUID]:
+        where = SearchFilter(tenant_id=tenant, newest=newest)
+        return {hit.id for hit in PostgresLexical().matches(Kind.MESSAGES, words, where)}
+
+    assert found("parcel", None) == {oldest.id, older.id, *(one.id for one in newer)}
+    assert found("parcel", 3) == {one.id for one in newer[-3:]}
+    assert found("parcel zebra", 3) == {older.id, *(one.id for one in newer[-3:])}
+    assert found("unheard of", 3) == set()
