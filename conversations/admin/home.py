@@ -4,6 +4,7 @@ from typing import Any
 
 from conversations.admin import panels
 from conversations.admin.charts import bar_chart, shares
+from conversations.admin.lately import read_lately
 from conversations.admin.pages import Page
 from conversations.services.activity import read_activity
 from conversations.staff.rights import Right
@@ -16,11 +17,10 @@ class Home(Page):
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         """The charts come in a second request, so that what waits is there at once."""
-        shown = self._charts() if "charts" in self.request.GET and self.may(Right.READ) else self._waiting()
-        return super().get_context_data(**shown, **context)
-
-    def _waiting(self) -> dict[str, Any]:
-        return {"waiting": panels.attention(self.tenant_id, self.may)}
+        if "charts" not in self.request.GET or not self.may(Right.READ):
+            return super().get_context_data(waiting=panels.attention(self.tenant_id, self.may), **context)
+        charts = read_lately("home", self.tenant_id, self._charts)
+        return super().get_context_data(**charts.value, read_at=charts.at, **context)
 
     def _charts(self) -> dict[str, Any]:
         activity = read_activity(self.tenant_id)
