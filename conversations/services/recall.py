@@ -18,7 +18,7 @@ from conversations.backends.embedders import embedder_for
 from conversations.backends.values import SearchFilter, StoreUnavailable
 from conversations.mirror.profiles import served_profile
 from conversations.ports import lifecycle
-from conversations.ranking import DEFAULT_PROFILE, Candidate, Question, Ranked, rank
+from conversations.ranking import DEFAULT_PROFILE, Question, Ranked, rank
 from conversations.services.asking import Answers, Asked, ask_stores
 from conversations.services.candidates import read_candidates
 from conversations.statements import fetch_all
@@ -121,10 +121,14 @@ def plan(sought: Sought, scene: Scene | None = None) -> Asked:
 
 
 def weigh(sought: Sought, asked: Asked, answers: Answers) -> Found:
-    """The answers as one ranking. Runs inside a tenant scope."""
+    """The answers as one ranking, the same in every mode: a mode says which stores propose, not how proposals are judged.
+
+    Runs inside a tenant scope.
+    """
     question = None if sought.mode == "text" else asked.question.stripped
     messages, memories = read_candidates(sought.tenant_id, answers, question)
-    ranked = _ranked(sought, asked.question, messages + memories)
+    term_vectors = embedder_for(served_profile()).term_vectors
+    ranked = rank(asked.question, messages + memories, DEFAULT_PROFILE, term_vectors)
     memory_ids = frozenset(candidate.id for candidate in memories)
     return Found(ranked, memory_ids, asked.question, answers.stores, answers.degraded)
 
@@ -141,13 +145,6 @@ def warm_up() -> None:
                 store.ping()
             except StoreUnavailable as error:
                 log.info("recall.warm_up", store=store.name, reason=error.reason)
-
-
-def _ranked(sought: Sought, question: Question, candidates: Sequence[Candidate]) -> Sequence[Ranked]:
-    if sought.mode == "vector" and any(c.cosine is not None for c in candidates):
-        near = sorted((c for c in candidates if c.cosine is not None), key=lambda c: -(c.cosine or 0.0))
-        return [Ranked(c.id, float(c.cosine or 0.0), {"vector": float(c.cosine or 0.0)}) for c in near]
-    return rank(question, candidates, DEFAULT_PROFILE, embedder_for(served_profile()).term_vectors)
 
 
 _SPEAKERS = """

@@ -44,12 +44,12 @@ def contents(answer):
     return [hit["message"]["content"] for hit in answer["data"] if hit["kind"] == "message"]
 
 
-# A vector is that of a turn after the two before it: by vectors alone the turns that follow are as near.
-@pytest.mark.parametrize(("mode", "first"), [("hybrid", 1), ("text", 1), ("vector", 3)])
-def test_what_was_said_comes_back_first(tenant, mode, first):
+# A vector is that of a turn after the two before it: by cosine alone the turns that follow are as near.
+@pytest.mark.parametrize("mode", ["hybrid", "text", "vector"])
+def test_what_was_said_comes_back_first(tenant, mode):
     answer = ask(tenant, "who keeps bees?", customer_id="ann", mode=mode)
 
-    assert SAID[2] in contents(answer)[:first]
+    assert contents(answer)[0] == SAID[2]
     assert answer["degraded"] == []
     assert answer["mode"] == mode
 
@@ -128,14 +128,14 @@ def test_postgresql_alone_is_a_full_mode(tenant, settings):
     assert any(hit["scores"]["vector"] > 0 for hit in answer["data"])
 
 
-@pytest.mark.parametrize(("mode", "first"), [("hybrid", 1), ("vector", 3)])
-def test_a_vector_store_that_is_away_degrades_the_answer_and_words_stand_in(tenant, settings, mode, first):
+@pytest.mark.parametrize("mode", ["hybrid", "vector"])
+def test_a_vector_store_that_is_away_degrades_the_answer_and_words_stand_in(tenant, settings, mode):
     settings.MILVUS_URI = "http://127.0.0.1:9"
     forget_stores()
 
     answer = ask(tenant, "who keeps bees?", customer_id="ann", mode=mode)
 
-    assert SAID[2] in contents(answer)[:first]
+    assert contents(answer)[0] == SAID[2]
     assert answer["degraded"] == ["milvus"]
 
 
