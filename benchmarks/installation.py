@@ -25,6 +25,9 @@ class Installation:
     url: str
     key: str
     inherited: Mapping[str, str]
+    pid: int
+    ready_after: float
+    """Seconds."""
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -55,32 +58,45 @@ class Installation:
 def installation(
     without: Collection[str] = (), *, demo: bool = False, **environment: str
 ) -> Iterator[Installation]:
-    """Started and ready; stopped and removed afterwards.
+    """Started and ready in a folder of its own; stopped and removed afterwards.
 
     `environment` overrides what `up` would set; it does not see our own variables named in `without`.
     """
+    with (
+        tempfile.TemporaryDirectory(prefix="remembrancer-bench-") as folder,
+        started(Path(folder), without, demo=demo, **environment) as installed,
+    ):
+        yield installed
+
+
+@contextmanager
+def started(
+    folder: Path, without: Collection[str] = (), *, demo: bool = False, **environment: str
+) -> Iterator[Installation]:
+    """As `installation`, in a folder that stays."""
     inherited = {name: value for name, value in os.environ.items() if name not in without}
-    with tempfile.TemporaryDirectory(prefix="remembrancer-bench-") as folder:
-        port = free_port()
-        command = [sys.executable, "manage.py", "up", "--data", folder, "--port", str(port)]
-        command += ["--demo"] if demo else []
-        log = Path(folder, "up.log")
-        with log.open("wb") as output:
-            up = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env={**inherited, "THROTTLE_RATE": "1000000/s", **environment},
-                stdout=output,
-                stderr=output,
-            )
-        try:
-            url = f"http://127.0.0.1:{port}"
-            _wait(url, up, log)
-            credentials = json.loads(Path(folder, "credentials.json").read_text())
-            yield Installation(Path(folder), url, credentials["api_key"], inherited)
-        finally:
-            up.terminate()
-            up.wait(60)
+    port = free_port()
+    command = [sys.executable, "manage.py", "up", "--data", str(folder), "--port", str(port)]
+    command += ["--demo"] if demo else []
+    log = folder / "up.log"
+    began = time.monotonic()
+    with log.open("wb") as output:
+        up = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**inherited, "THROTTLE_RATE": "1000000/s", **environment},
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait(url, up, log)
+        ready_after = time.monotonic() - began
+        credentials = json.loads((folder / "credentials.json").read_text())
+        yield Installation(folder, url, credentials["api_key"], inherited, up.pid, ready_after)
+    finally:
+        up.terminate()
+        up.wait(60)
 
 
 def _wait(url: str, up: "subprocess.Popen[bytes]", log: Path) -> None:
