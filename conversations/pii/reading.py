@@ -30,6 +30,10 @@ class Reading:
         return self.has_digits and _NUMBER.search(self.text) is not None
 
     @cached_property
+    def has_plus(self) -> bool:
+        return "+" in self.text
+
+    @cached_property
     def _origins(self) -> list[int]:
         return folding.origins(self.original)
 

@@ -94,9 +94,10 @@ class Home:
     def read(self, digits: str) -> Number | None:
         """The number these digits are at home or nearest to it; a country code, or 00 and one, may lead."""
         abroad = digits.startswith(_EXIT_CODE)
-        digits = digits.removeprefix(_EXIT_CODE)
+        if abroad:
+            digits = digits[len(_EXIT_CODE) :]
         match = self._national.fullmatch(digits)
-        if not match or not match.lastgroup or (abroad and not match.lastgroup.endswith(_CODED)):
+        if match is None or match.lastgroup is None or (abroad and not match.lastgroup.endswith(_CODED)):
             return None
         region, coded, _ = match.lastgroup.partition(_CODED)
         plan = self._plans[region]

@@ -76,36 +76,44 @@ def _runs(text: str) -> Iterator[list[re.Match[str]]]:
 class _Run:
     """The numbers in one run of groups."""
 
+    __slots__ = ("_cues", "_groups", "_has_plus", "_home", "_text", "_tokens")
+
     def __init__(self, reading: Reading, tokens: list[re.Match[str]]) -> None:
         self._text = reading.text
         self._cues = reading.cues
         self._home = home(reading.region)
         self._tokens = tokens
         self._groups = [token[0] for token in tokens]
+        self._has_plus = reading.has_plus
 
     def phones(self) -> Iterator[Span]:
         first = 0
         while first < len(self._tokens):
-            start = self._tokens[first].start()
-            plus = self._plus_before(start)
+            plus = self._plus_before(first) if self._has_plus else 0
             last, e164 = self._international(first) if plus else self._national(first)
             if e164:
-                end = self._tokens[last].end()
-                yield Span(Kind.PHONE, self._opening(start - plus, end), end, e164)
+                start, end = self._tokens[first].start() - plus, self._tokens[last].end()
+                yield Span(Kind.PHONE, self._opening(start, end), end, e164)
             first = last + 1
 
     def _candidates(self, first: int, *, pairs_allowed: bool) -> list[tuple[int, str]]:
         """(last group, digits) of what could be a number that begins with this group, longest first."""
         digits, candidates = "", []
-        for last, group in enumerate(self._groups[first : first + _MOST_GROUPS], first):
-            if last > first and len(group) == 1 and not pairs_allowed:
-                break
+        last = first
+        # The innermost loop: of a text of nothing but digits it is what takes the time.
+        for group in self._groups[first : first + _MOST_GROUPS]:
             digits += group
             size = len(digits)
             if size > _MOST_DIGITS:
                 break
-            if size >= _FEWEST_DIGITS and (pairs_allowed or len(group) > 2):
+            if not pairs_allowed:
+                if len(group) == 1 and last > first:
+                    break
+                if size >= _FEWEST_DIGITS and len(group) > 2:
+                    candidates.append((last, digits))
+            elif size >= _FEWEST_DIGITS:
                 candidates.append((last, digits))
+            last += 1
         candidates.reverse()
         return candidates
 
@@ -153,8 +161,9 @@ class _Run:
         before = self._text[max(0, window.start - 4) : window.start]
         return bool(_PART_OF_SOMETHING.search(before) or _COUNTS_SOMETHING.match(self._text, window.end))
 
-    def _plus_before(self, start: int) -> int:
-        """How far before the digits the plus stands; 0 if there is none."""
+    def _plus_before(self, first: int) -> int:
+        """How far before the digits of this group the plus stands; 0 if there is none."""
+        start = self._tokens[first].start()
         if start and self._text[start - 1] == "+":
             return 1
         return 2 if self._text[max(0, start - 2) : start] in _PLUSES else 0

@@ -21,6 +21,11 @@ def test_luhn_holds_for_published_numbers(number):
     assert not luhn_holds(number[:-1] + str((int(number[-1]) + 1) % 10))
 
 
+@given(st.text("0123456789", min_size=1, max_size=20))
+def test_luhn_holds_for_one_last_digit_of_ten(number):
+    assert sum(luhn_holds(number + last) for last in "0123456789") == 1
+
+
 @pytest.mark.parametrize(
     "number",
     [
