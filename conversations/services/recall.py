@@ -121,7 +121,7 @@ def plan(sought: Sought, scene: Scene | None = None) -> Asked:
 
 
 def weigh(sought: Sought, asked: Asked, answers: Answers) -> Found:
-    """The answers as one ranking, the same in every mode: a mode says which stores propose, not how proposals are judged.
+    """The answers as one ranking: a mode says which stores propose, not how proposals are judged.
 
     Runs inside a tenant scope.
     """
