@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 from django.http import HttpRequest
@@ -15,13 +15,18 @@ from conversations.api.bodies import decode_body
 from conversations.api.parameters import NoParameters, decode_query
 from conversations.enums import Scope
 from conversations.exceptions import Forbidden
-
-if TYPE_CHECKING:
-    from conversations.api.views import TenantView
+from conversations.principals import Principal
 
 Handler = Callable[..., HttpResponseBase]
 
 JSON = "application/json"
+
+
+class Served(Protocol):
+    """What a handler's view knows of the request."""
+
+    http: HttpRequest
+    principal: Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ def operation(scope: Scope, **contract: Any) -> Callable[[Handler], Handler]:
 
     def declare(handler: Handler) -> Handler:
         @wraps(handler)
-        def call(self: "TenantView", _request: Any, **path: Any) -> HttpResponseBase:
+        def call(self: Served, _request: Any, **path: Any) -> HttpResponseBase:
             arguments = path | declared.arguments(self.http)
             if not declared.idempotent:
                 return handler(self, **arguments)
