@@ -10,24 +10,21 @@ from conversations import ids, keyring
 from conversations.importing import ImportedMessage
 from conversations.importing.identity import is_uuid
 from conversations.models import Session
-from conversations.services.appends import (
-    ARRAYS,
+from conversations.services.contents import Prepared, key_owner
+from conversations.services.import_ledger import Ledger
+from conversations.services.late_arrivals import external_digest
+from conversations.services.message_rows import (
     COLUMNS,
-    SELECTED,
     NewMessage,
-    OpenSession,
     columns_of,
     encoded,
     execute,
     new_message,
 )
-from conversations.services.contents import Prepared, key_owner
-from conversations.services.import_ledger import Ledger
-from conversations.services.late_arrivals import external_digest
 from conversations.services.sessions import name_customer
 
 _LOCK = """
-    SELECT s.id, s.last_position, s.customer_id, s.epoch, c.external_id
+    SELECT s.id, s.last_position, s.customer_id, c.external_id
     FROM conversations_session s
     LEFT JOIN conversations_customer c ON c.tenant_id = s.tenant_id AND c.id = s.customer_id
     WHERE s.tenant_id = %(tenant)s AND s.id = ANY (%(sessions)s) AND s.hidden_at IS NULL
@@ -45,6 +42,9 @@ _KNOWN = """
     WHERE t.tenant_id = %(tenant)s AND t.kind = 'message'
       AND (t.digest = ANY (%(digests)s::bytea[]) OR t.object_id = ANY (%(ids)s))
 """
+# Identifiers travel as array literals: an array of arrays of different lengths is no PostgreSQL array.
+_SELECTED = ", ".join("u.identifiers::bytea[]" if name == "identifiers" else f"u.{name}" for name in COLUMNS)
+_ARRAYS = ", ".join(f"%({name})b::{kind}[]" for name, kind in COLUMNS.items())
 # A session that was closed over there stays closed: these messages were said before.
 _INSERT = f"""
     WITH bumped AS (
@@ -57,11 +57,21 @@ _INSERT = f"""
         FROM unnest(%(bumped)s::uuid[], %(counts)s::int[], %(newest)s::timestamptz[], %(oldest)s::timestamptz[],
                     %(intents)s::jsonb[]) AS b (id, count, newest, oldest, intents)
         WHERE s.tenant_id = %(tenant)s AND s.id = b.id)
-    INSERT INTO conversations_message (tenant_id, session_id, customer_id, {", ".join(COLUMNS)})
-    SELECT %(tenant)s, u.session_id, u.customer_id, {SELECTED}
-    FROM unnest(%(session)s::uuid[], %(customer)s::uuid[], {ARRAYS})
-        AS u (session_id, customer_id, {", ".join(COLUMNS)})
+    INSERT INTO conversations_message (tenant_id, session_id, customer_id, position, {", ".join(COLUMNS)})
+    SELECT %(tenant)s, u.session_id, u.customer_id, u.position, {_SELECTED}
+    FROM unnest(%(session)s::uuid[], %(customer)s::uuid[], %(position)s::int[], {_ARRAYS})
+        AS u (session_id, customer_id, position, {", ".join(COLUMNS)})
 """
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """The session as it stands under our lock."""
+
+    id: UUID
+    last_position: int
+    customer_id: UUID | None
+    customer: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +134,7 @@ def _name_customers(tenant_id: UUID, ready: Sequence[Ready]) -> None:
 
 def _lock(tenant_id: UUID, session_ids: set[UUID]) -> dict[UUID, OpenSession]:
     rows = execute(_LOCK, {"tenant": tenant_id, "sessions": sorted(session_ids)}).fetchall()
-    return {row[0]: OpenSession(tenant_id, *row) for row in rows}
+    return {row[0]: OpenSession(*row) for row in rows}
 
 
 def _known(tenant_id: UUID, ready: Sequence[Ready]) -> tuple[dict[object, UUID], set[object]]:
@@ -187,10 +197,11 @@ def _rows(
                 one.prepared,
                 id=ids.new_id(at),
                 at=at,
-                position=position,
-                session=session,
+                tenant_id=tenant_id,
+                session_id=session_id,
                 key=key,
             )
+            row.position = position
             rows[session_id].append(row)
             ledger.note(one.record.key, row.id)
     return rows
@@ -210,6 +221,7 @@ def _insert(
         "intents": [encoded(counts or None) for counts in intents],
         "session": [row.session_id for row in every],
         "customer": [sessions[row.session_id].customer_id for row in every],
+        "position": [row.position for row in every],
         **columns_of(every),
     }
     execute(_INSERT, values)

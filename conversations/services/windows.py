@@ -16,7 +16,8 @@ from django.conf import settings
 from conversations import crypto, ids, keyring
 from conversations.backends.configured import window_store
 from conversations.backends.values import StoreUnavailable, WindowEntry, WindowKey
-from conversations.enums import KeyOwner, Role
+from conversations.crypto import DataKeyMaterial
+from conversations.enums import Role
 from conversations.exceptions import KeyDestroyed, SealBroken
 from conversations.models import Session
 from conversations.ports import lifecycle
@@ -59,14 +60,12 @@ class Glimpse:
 
 
 def seal_entries(
-    tenant_id: UUID, session_id: UUID, owner: tuple[KeyOwner, UUID], messages: Sequence[dict[str, Any]]
+    tenant_id: UUID, session_id: UUID, key: DataKeyMaterial, messages: Sequence[dict[str, Any]]
 ) -> list[WindowEntry]:
-    """The newest messages as Redis may hold them. Runs inside a tenant scope."""
+    """The newest messages as Redis may hold them, under the key of whoever owns the session's content."""
     aad = _aad(tenant_id, session_id)
     return [
-        WindowEntry(
-            message["position"], keyring.seal(tenant_id, *owner, msgspec.msgpack.encode(message), aad)
-        )
+        WindowEntry(message["position"], crypto.seal(msgspec.msgpack.encode(message), key=key, aad=aad))
         for message in messages[-settings.WINDOW_SIZE :]
     ]
 
@@ -180,8 +179,8 @@ def _from_postgresql(
         shown = last_messages(session, limit, include_system=False)
     if window_store() is None:
         return shown[-limit:], None
-    owner = key_owner(session.customer_id, session.id)
-    return shown[-limit:], seal_entries(session.tenant_id, session.id, owner, latest)
+    key = keyring.sealing_key(session.tenant_id, *key_owner(session.customer_id, session.id))
+    return shown[-limit:], seal_entries(session.tenant_id, session.id, key, latest)
 
 
 def _refill(session: Session, entries: Sequence[WindowEntry]) -> None:

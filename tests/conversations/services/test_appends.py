@@ -1,18 +1,20 @@
 """The hot path: few statements, gapless positions, one copy of everything, whoever comes at once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from django.db import connection, connections
 
-from conversations import keyring
+from conversations import crypto, ids, keyring
 from conversations.exceptions import NotFound, SealBroken
 from conversations.inputs import MessageIn
-from conversations.models import Message, MirrorEvent, Session
+from conversations.models import DataKey, Message, MirrorEvent, Session
 from conversations.services import appends
 from conversations.services.appends import append_messages
 from conversations.services.contents import unseal_messages
+from conversations.services.sessions import name_customer
 from conversations.tenancy import tenant_scope
 from tests.builders import make_session, make_tenant, say
 
@@ -39,13 +41,14 @@ def statements(monkeypatch):
 
 
 @pytest.mark.parametrize("count", [1, 3, 1000])
-def test_an_append_takes_two_statements_however_many(database, statements, count):
+def test_the_first_append_takes_two_statements_however_many_and_the_next_one(database, statements, count):
     tenant = make_tenant()
     session = make_session(tenant, customer_id="ann")
 
-    sent = statements(lambda: say(tenant, session, *["hello"] * count))
+    first = statements(lambda: say(tenant, session, *["hello"] * count))
+    second = statements(lambda: say(tenant, session, *["hello"] * count))
 
-    assert len(sent) == 2
+    assert (len(first), len(second)) == (2, 1)
 
 
 def test_an_append_with_external_ids_takes_three(database, statements):
@@ -101,6 +104,58 @@ def test_time_follows_position_in_a_session(database):
     rows = list(Message.objects.using("ops").order_by("id").values_list("position", flat=True))
 
     assert rows == list(range(1, 61))
+
+
+def test_an_append_at_once_is_stored_for_the_customer_of_now(database):
+    tenant = make_tenant()
+    session = make_session(tenant)
+    say(tenant, session, "who is there?")
+    with tenant_scope(tenant.id):
+        name_customer(Session.objects.for_tenant(tenant.id).get(id=session.id), "ann")
+
+    (answer,) = say(tenant, session, "it is ann").messages
+
+    assert (answer["customer_id"], answer["position"]) == ("ann", 2)
+    row = Message.objects.using("ops").get(id=answer["id"])
+    owner = DataKey.objects.using("ops").get(id=crypto.key_id(bytes(row.sealed)))
+    assert owner.customer_id == row.customer_id is not None
+
+
+def test_an_append_at_once_to_a_session_that_was_deleted_is_refused(database):
+    tenant = make_tenant()
+    session = make_session(tenant)
+    say(tenant, session, "hello")
+    Session.objects.using("ops").filter(id=session.id).update(hidden_at=ids.now())
+
+    with pytest.raises(NotFound):
+        say(tenant, session, "again")
+
+    assert Session.objects.using("ops").get(id=session.id).last_position == 1
+
+
+def test_an_append_at_once_waits_for_a_clock_that_is_ahead(database):
+    tenant = make_tenant()
+    session = make_session(tenant)
+    say(tenant, session, "hello")
+    ahead = ids.now() + timedelta(seconds=1)
+    Session.objects.using("ops").filter(id=session.id).update(last_message_at=ahead)
+
+    (answer,) = say(tenant, session, "again").messages
+
+    assert answer["position"] == 2
+    assert Session.objects.using("ops").get(id=session.id).last_message_at == ahead
+
+
+def test_an_append_in_a_scope_that_fails_leaves_nothing_the_second_time_either(database):
+    tenant = make_tenant()
+    session = make_session(tenant)
+    say(tenant, session, "hello")
+
+    with pytest.raises(RuntimeError), tenant_scope(tenant.id):
+        say(tenant, session, "again")
+        raise RuntimeError
+
+    assert Session.objects.using("ops").get(id=session.id).last_position == 1
 
 
 def test_an_append_that_fails_leaves_nothing(database):
