@@ -229,10 +229,14 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_connect_timeout": 1, "max_retries": 1}
 CELERY_TIMEZONE = "UTC"
+# Celery would close every connection before and after each task, and a new one costs more than most tasks do.
+# `config.celery` lets go of those that broke.
+CELERY_DB_REUSE_MAX = 2**31
 # Each entry wakes work that is written down in PostgreSQL: a beat that is missed or doubled changes nothing.
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "drain": {"task": "conversations.drain_mirror", "schedule": 1.0, "options": {"expires": 5}},
-    "portraits": {"task": "portraits.follow", "schedule": 1.0, "options": {"expires": 5}},
+    # A portrait is read from a customer's last hundreds of messages: who says much each second is read every third.
+    "portraits": {"task": "portraits.follow", "schedule": 3.0, "options": {"expires": 5}},
     "portrait-texts": {"task": "portraits.describe", "schedule": 5.0, "options": {"expires": 10}},
     "portrait-sweep": {"task": "portraits.sweep", "schedule": 3600.0},
     "partitions": {"task": "conversations.ensure_partitions", "schedule": 3600.0},
