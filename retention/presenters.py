@@ -36,7 +36,7 @@ def show_preview(preview: Preview) -> dict[str, Any]:
         "object": "purge_run",
         "class": preview.record_class,
         "state": None,
-        "cutoff": preview.cutoff,
+        "cutoff": preview.due.cutoff,
         "policy_version": preview.policy_version,
         "candidates": preview.due.candidates,
         "held": preview.due.held,

@@ -50,8 +50,14 @@ def size(count: float) -> str:
 
 @register.filter
 def words(name: str) -> str:
-    """A name of ours as people read it: `search_tables` is `search tables`."""
-    return name.replace("_", " ")
+    """A name of ours as people read it; one that says nothing to them, in their words."""
+    return _WORDS.get(name.removeprefix("record."), name.replace("_", " "))
+
+
+@register.filter
+def due(counted: Any) -> str:
+    """How many records a preview has found."""
+    return f"more than {counted.candidates:,}" if counted.has_more else f"{counted.candidates:,}"
 
 
 @register.filter
@@ -60,6 +66,19 @@ def tone(state: str) -> str:
     return _TONES.get(str(state), "")
 
 
+_WORDS = {
+    "context_receipts": "notes of what agents were shown",
+    "customers": "the customer's own record",
+    "deferred_records": "kept by an earlier erasure for a hold or by law",
+    "idempotency_answers": "remembered answers to agents",
+    "interaction_summaries": "counters",
+    "keys": "encryption keys",
+    "milvus_files": "vector files (Milvus)",
+    "outbox": "changes on their way to the stores",
+    "portraits": "portrait, with its history",
+    "search_tables": "entries of the search index",
+    "sessions": "conversations",
+}
 _TONES = {
     "verified": "good",
     "done": "good",

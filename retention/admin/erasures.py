@@ -16,7 +16,9 @@ from conversations.exceptions import NotFound
 from conversations.installation import signing_key
 from conversations.ports import Target
 from conversations.services import audit
+from conversations.services.masking import Masker
 from conversations.staff.rights import Right
+from conversations.transcripts.visible import visible
 from retention.models import ErasureCase, ErasureTask
 from retention.receipts import MAX_SIZE, ReceiptRefused, Verification, verify_receipt
 from retention.services.erasures import get_case, open_erasure
@@ -130,11 +132,13 @@ class Erase(ActionPage):
         if customer_id := self.kwargs.get("customer_id"):
             return {
                 "whom": "this customer",
+                "named": Masker(self.tenant_id).text(self.found.name),
                 "parent": {"url": reverse("admin:customer", args=[customer_id]), "title": "Customer"},
             }
         session_id = self.kwargs["session_id"]
         return {
             "whom": "this conversation",
+            "named": visible(self.found.name),
             "parent": {"url": reverse("admin:transcript", args=[session_id]), "title": "Conversation"},
         }
 

@@ -14,6 +14,7 @@ from conversations.admin.paging import newest_first
 from conversations.admin.selection import SelectionPage
 from conversations.exceptions import Expired, KeyDestroyed
 from conversations.ports import Target
+from conversations.services.masking import Masker
 from conversations.staff.rights import Right
 from retention.enums import ExportState
 from retention.models import ExportJob
@@ -91,8 +92,10 @@ class ExportCustomer(ActionPage):
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         customer_id = self.kwargs["customer_id"]
+        found = touched(self.tenant_id, Target(customer_id=customer_id))
         return super().get_context_data(
-            found=touched(self.tenant_id, Target(customer_id=customer_id)),
+            found=found,
+            named=Masker(self.tenant_id).text(found.name),
             parent={"url": reverse("admin:customer", args=[customer_id]), "title": "Customer"},
             **context,
         )

@@ -1,5 +1,6 @@
 """Retention: what is in force, what a change would do, and the two people that a shorter one takes."""
 
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from conversations.exceptions import Conflict
 from conversations.services import audit
 from conversations.staff.rights import Right
 from retention.admin.periods import PeriodField
+from retention.admin.samples import MOST_COUNTED, read_samples
 from retention.endings import in_words
 from retention.enums import ArchiveMode, PolicyState
 from retention.models import RetentionPolicy
@@ -79,12 +81,12 @@ class Retention(ActionPage):
     form_class = PolicyForm
 
     def get_initial(self) -> dict[str, Any]:
-        current, pending = read_policies(self.tenant_id)
+        current, pending = self._policies
         policy = (pending or current).policy
         return {name: getattr(policy, name) for name in PolicyForm.base_fields}
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        current, pending = read_policies(self.tenant_id)
+        current, pending = self._policies
         return super().get_context_data(
             current=_shown(current),
             pending=pending and _shown(pending),
@@ -130,12 +132,18 @@ class Retention(ActionPage):
             action="retention.previewed",
             object_type="retention_policy",
         )
-        current, _ = read_policies(self.tenant_id)
-        now, then = preview(tenant_id=self.tenant_id), preview(tenant_id=self.tenant_id, policy=policy)
+        now = preview(tenant_id=self.tenant_id, most=MOST_COUNTED)
+        then = preview(tenant_id=self.tenant_id, policy=policy, most=MOST_COUNTED)
         return {
             "previews": [{"now": before, "then": after} for before, after in zip(now, then, strict=True)],
-            "shortens": shortens(current.policy, policy),
+            "samples": read_samples(self.tenant_id, then),
+            "most": f"{MOST_COUNTED:,}",
+            "shortens": shortens(self._policies[0].policy, policy),
         }
+
+    @cached_property
+    def _policies(self) -> tuple[PolicyVersion, PolicyVersion | None]:
+        return read_policies(self.tenant_id)
 
     def _versions(self) -> list[dict[str, Any]]:
         now = ids.now()

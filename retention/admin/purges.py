@@ -1,6 +1,5 @@
 """Purge runs: previewed, begun, watched, confirmed."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -13,16 +12,14 @@ from conversations.admin.fields import ReasonField
 from conversations.admin.pages import ActionPage, Page
 from conversations.admin.paging import newest_first
 from conversations.exceptions import Conflict, NotFound
-from conversations.models import Message
 from conversations.services import audit
 from conversations.staff.rights import Right
+from retention.admin.samples import MOST_COUNTED, read_samples, samples_of
 from retention.enums import RecordClass, RunState
-from retention.models import ArchiveRecord, PurgeBatch, PurgeRun
+from retention.models import PurgeBatch, PurgeRun
 from retention.services.pending_stores import events_waiting
-from retention.services.purges import Preview, begin_run, confirm_run, merkle_root, only_purge, preview
+from retention.services.purges import begin_run, confirm_run, merkle_root, only_purge, preview
 from retention.tasks import wake_purge
-
-SAMPLES = 5
 
 
 class PurgeRuns(Page):
@@ -43,9 +40,13 @@ class PurgeRuns(Page):
             action="retention.previewed",
             object_type="retention_policy",
         )
-        previews = preview(tenant_id=self.tenant_id)
+        previews = preview(tenant_id=self.tenant_id, most=MOST_COUNTED)
         return self.render_to_response(
-            self.get_context_data(previews=[_shown(self.tenant_id, one) for one in previews])
+            self.get_context_data(
+                previews=previews,
+                samples=read_samples(self.tenant_id, previews),
+                most=f"{MOST_COUNTED:,}",
+            )
         )
 
 
@@ -99,7 +100,7 @@ class PurgeRunPage(ActionPage):
             batches=batches[:20],
             merkle_root=merkle_root(run).hex() if run.leaves else "",
             waiting=events_waiting(self.tenant_id),
-            samples=_sampled(self.tenant_id, run.record_class, run.samples),
+            samples=samples_of(self.tenant_id, {run.record_class: run.samples}),
             parent={"url": reverse("admin:purge-runs"), "title": "Purge runs"},
             heading=f"Purge of {run.record_class}",
             **context,
@@ -119,16 +120,3 @@ class PurgeRunPage(ActionPage):
         if run is None:
             raise NotFound
         return run
-
-
-def _shown(tenant_id: Any, one: Preview) -> dict[str, Any]:
-    return {"preview": one, "samples": _sampled(tenant_id, one.record_class, one.due.samples)}
-
-
-def _sampled(tenant_id: Any, record_class: str, samples: Sequence[Any]) -> list[Any]:
-    """A few of the records, scrubbed; of summaries there is no text to show."""
-    models: dict[str, Any] = {RecordClass.MESSAGES: Message, RecordClass.ARCHIVE: ArchiveRecord}
-    if record_class not in models:
-        return []
-    rows = models[record_class].objects.for_tenant(tenant_id).filter(id__in=list(samples)[:SAMPLES])
-    return list(rows.order_by("id"))

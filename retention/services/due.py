@@ -17,11 +17,16 @@ SAMPLES = 10
 
 @dataclass(frozen=True)
 class Due:
-    """How many records are to go, how many a hold keeps past their period, and some of the ids to go."""
+    """How many records are to go, how many a hold keeps past their period, and some of the ids to go.
 
-    candidates: int = 0
-    held: int = 0
-    samples: tuple[UUID, ...] = ()
+    With `has_more` these are the counts of the oldest: the rest was not looked at.
+    """
+
+    candidates: int
+    held: int
+    samples: tuple[UUID, ...]
+    cutoff: datetime  # one period before now, on the calendar of the tenant's zone
+    has_more: bool
 
 
 @dataclass(frozen=True)
@@ -55,17 +60,22 @@ class Purgeable(Protocol):
         """End up to a batch of what belongs to the class beside its records; counts by table, empty when done."""
 
 
-def count_due(purgeable: Purgeable, tenant_id: UUID, policy: Policy, now: datetime) -> Due:
-    """What a purge would find at that moment."""
+def count_due(
+    purgeable: Purgeable, tenant_id: UUID, policy: Policy, now: datetime, most: int | None = None
+) -> Due:
+    """What a purge would find at that moment; with `most`, among so many of the oldest."""
     judged = purgeable.judge(tenant_id, policy, now)
+    rows = judged.sql if most is None else f"SELECT * FROM ({judged.sql}) j ORDER BY j.id LIMIT %(most)s"
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FILTER (WHERE d.ends), count(*) FILTER (WHERE d.held),"
-            f" (array_agg(d.id ORDER BY d.id) FILTER (WHERE d.ends))[1:{SAMPLES}] FROM ({judged.sql}) d",
-            judged.values,
+            "SELECT count(*) FILTER (WHERE d.ends), count(*) FILTER (WHERE d.held), count(*),"
+            f" (array_agg(d.id ORDER BY d.id) FILTER (WHERE d.ends))[1:{SAMPLES}],"
+            " ((%(now)s AT TIME ZONE %(zone)s) - %(period)s::interval) AT TIME ZONE %(zone)s"
+            f" FROM ({rows}) d",
+            {**judged.values, "most": most},
         )
-        candidates, held, samples = cursor.fetchone()
-    return Due(candidates, held, tuple(samples or ()))
+        candidates, held, looked_at, samples, cutoff = cursor.fetchone()
+    return Due(candidates, held, tuple(samples or ()), cutoff, looked_at == most)
 
 
 def count_overdue(
@@ -80,14 +90,3 @@ def count_overdue(
             {**judged.values, "most": limit},
         )
         return Overdue(*cursor.fetchone())
-
-
-def cutoff(policy: Policy, record_class: RecordClass, now: datetime) -> datetime:
-    """The moment one period before now, on the calendar of the tenant's zone."""
-    zone, period = policy.zone, str(policy.period(record_class))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT ((%s AT TIME ZONE %s) - %s::interval) AT TIME ZONE %s", [now, zone, period, zone]
-        )
-        at: datetime = cursor.fetchone()[0]
-    return at

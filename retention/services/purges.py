@@ -27,7 +27,7 @@ from retention.models import PurgeBatch, PurgedRange, PurgeRun
 from retention.policies import Policy
 from retention.services import locks
 from retention.services.clocks import read_steady_clock
-from retention.services.due import Due, Purgeable, count_due, cutoff
+from retention.services.due import Due, Purgeable, count_due
 from retention.services.ending_archive import EndingArchive
 from retention.services.ending_messages import EndingMessages
 from retention.services.ending_summaries import EndingSummaries
@@ -53,22 +53,27 @@ class Preview:
 
     record_class: RecordClass
     due: Due
-    cutoff: datetime
     policy_version: int
 
 
 def preview(
-    *, tenant_id: UUID, policy: Policy | None = None, classes: tuple[RecordClass, ...] = tuple(RecordClass)
+    *,
+    tenant_id: UUID,
+    policy: Policy | None = None,
+    classes: tuple[RecordClass, ...] = tuple(RecordClass),
+    most: int | None = None,
 ) -> list[Preview]:
-    """What is due of each class under a policy, by default the one in force. Changes nothing."""
+    """What is due of each class under a policy, by default the one in force. Changes nothing.
+
+    With `most` no more than so many records of each class are looked at, the oldest.
+    """
     now = ids.now()
     with tenant_scope(tenant_id):
         chosen = policy or policy_in_force(tenant_id, now)
         return [
             Preview(
                 record_class=record_class,
-                due=count_due(PURGEABLES[record_class], tenant_id, chosen, now),
-                cutoff=cutoff(chosen, record_class, now),
+                due=count_due(PURGEABLES[record_class], tenant_id, chosen, now, most),
                 policy_version=chosen.version,
             )
             for record_class in classes
@@ -262,7 +267,7 @@ def _judge(run: PurgeRun, policy: Policy, due: Due, now: datetime) -> None:
     """What the run set out to do, or sets out to do from here."""
     steady = read_steady_clock()
     run.policy_version, run.judged_at = policy.version, now
-    run.cutoff = cutoff(policy, RecordClass(run.record_class), now)
+    run.cutoff = due.cutoff
     run.candidates, run.held = run.archived + run.destroyed + due.candidates, due.held
     run.samples = [str(sample) for sample in due.samples]
     run.boot_id = steady.boot_id if steady else ""

@@ -16,6 +16,7 @@ from retention.policies import Policy
 from retention.services.policies import policy_in_force
 
 HORIZON = 90  # days ahead
+FEWEST = 1_000  # records among which a table's bytes are shared at least: partitions have a size when they are empty
 
 TABLES: Mapping[str, tuple[str, ...]] = {
     "messages": ("conversations_message", "conversations_messageindex"),
@@ -57,7 +58,7 @@ def read_storage(tenant_id: UUID) -> list[Stored]:
     rows, sizes = _rows(tenant_id), _sizes()
     found = []
     for name, tables in TABLES.items():
-        each = sum(sizes[table][0] / max(sizes[table][1], rows[name], 1) for table in tables)
+        each = sum(sizes[table][0] / max(sizes[table][1], rows[name], FEWEST) for table in tables)
         now = rows[name] * each
         found.append(Stored(name, rows[name], int(now), int(_later(name, now, daily * each, policy))))
     return found

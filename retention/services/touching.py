@@ -23,6 +23,7 @@ class Touched:
     counts: Mapping[str, int]
     holds: Sequence[NamedHold]
     legal_basis: str  # of a legal minimum, empty without one
+    name: str  # the customer's own id, unmasked, or the conversation's title
 
     @property
     def total(self) -> int:
@@ -37,7 +38,7 @@ class Touched:
 
 def touched(tenant_id: UUID, target: Target) -> Touched:
     """Runs inside a tenant scope. NotFound or Erased when there is nobody, and nothing, to erase."""
-    customer_id = _customer_of(tenant_id, target)
+    customer_id, name = _about(tenant_id, target)
     policy = policy_in_force(tenant_id, ids.now())
     counts = count_records(tenant_id, target)
     return Touched(
@@ -49,6 +50,7 @@ def touched(tenant_id: UUID, target: Target) -> Touched:
             and (target.session_id is None or named.hold.session_id in (None, target.session_id))
         ],
         legal_basis=policy.legal_basis if policy.legal_minimum else "",
+        name=name,
     )
 
 
@@ -59,15 +61,14 @@ def request_for(tenant_id: UUID, target: Target) -> Request:
     return Request(customer_id=_external_id(tenant_id, target.customer_id))
 
 
-def _customer_of(tenant_id: UUID, target: Target) -> UUID | None:
+def _about(tenant_id: UUID, target: Target) -> tuple[UUID | None, str]:
     if target.customer_id is not None:
-        _external_id(tenant_id, target.customer_id)
-        return target.customer_id
+        return target.customer_id, _external_id(tenant_id, target.customer_id)
     sessions = Session.objects.for_tenant(tenant_id)
     session = sessions.filter(id=target.session_id).first() if target.session_id is not None else None
     if session is None:
         raise NotFound
-    return session.customer_id
+    return session.customer_id, session.title or ""
 
 
 def _external_id(tenant_id: UUID, customer_id: UUID) -> str:
