@@ -18,6 +18,7 @@ ShortText = Annotated[str, Meta(min_length=1, max_length=255)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 LanguageTag = Annotated[str, Meta(min_length=1, max_length=35)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Moment = Annotated[datetime, Meta(tz=True)]
 JSONObject = dict[str, Any]
 

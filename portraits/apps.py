@@ -10,6 +10,7 @@ class PortraitsConfig(AppConfig):
         from conversations.ports import registry  # noqa: PLC0415
         from portraits.checks import register_checks  # noqa: PLC0415
         from portraits.services import holdings, querying  # noqa: PLC0415
+        from portraits.services.baselines import SummaryCarrier  # noqa: PLC0415
         from portraits.services.carrying import PortraitCarrier  # noqa: PLC0415
         from portraits.services.context_parts import PortraitPart, PreferencesPart  # noqa: PLC0415
         from portraits.triggers import COUNT_DROPPED  # noqa: PLC0415
@@ -20,4 +21,5 @@ class PortraitsConfig(AppConfig):
         registry.add_part(PreferencesPart())
         holdings.register(registry)
         registry.add_carrier(PortraitCarrier())
+        registry.add_carrier(SummaryCarrier())
         registry.add_drop_statement(COUNT_DROPPED)

@@ -1,15 +1,24 @@
 """Request bodies about customers: what is not named here is refused, and nothing is converted."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from django.conf import settings
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from conversations import ids
 from conversations.exceptions import FieldError, Invalid
-from conversations.inputs import Fraction, JSONObject, Moment, Name
+from conversations.inputs import (
+    CLOCK_TOLERANCE,
+    EPOCH_START,
+    Count,
+    Fraction,
+    JSONObject,
+    Moment,
+    Name,
+)
 
-Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Counts = dict[str, Count]
 Score = Annotated[float, Meta(ge=-1, le=1)]
 Key = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -82,7 +91,17 @@ class SummaryIn(Struct, forbid_unknown_fields=True, kw_only=True):
         first, last = self.first_interaction_at, self.last_interaction_at
         if first is not None and last is not None and first > last:
             raise Invalid.field("last_interaction_at", "The last comes before the first.", code="empty_span")
-        check_size("intents", self.intents)
+        check_past(first_interaction_at=first, last_interaction_at=last)
+        for name in ("intents", "languages", "channels", "outlets"):
+            check_size(name, getattr(self, name))
+
+
+def check_past(**moments: datetime | None) -> None:
+    """Invalid names the first that lies before 1970 or further ahead than clocks differ."""
+    latest = ids.now() + CLOCK_TOLERANCE
+    for field, at in moments.items():
+        if at is not None and not EPOCH_START <= at <= latest:
+            raise Invalid.field(field, "Between 1970 and five minutes ahead.", code="out_of_range")
 
 
 def check_size(field: str, value: Any) -> None:

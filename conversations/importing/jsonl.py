@@ -15,6 +15,7 @@ from conversations.importing.lines import (
     PortraitLine,
     PreferencesLine,
     SessionLine,
+    SummaryLine,
     check_moments,
     check_sizes,
 )
@@ -25,6 +26,7 @@ from conversations.importing.records import (
     ImportedPortrait,
     ImportedPreferences,
     ImportedSession,
+    ImportedSummary,
     Record,
     SessionEnd,
 )
@@ -114,6 +116,17 @@ def _preferences(tree: Any, line: RawLine, now: datetime) -> ImportedPreferences
     )
 
 
+def _summary(tree: Any, line: RawLine, now: datetime) -> ImportedSummary:
+    given = strict_json.convert(tree, SummaryLine)
+    check_moments(
+        now,
+        created_at=given.created_at,
+        first_interaction_at=given.first_interaction_at,
+        last_interaction_at=given.last_interaction_at,
+    )
+    return ImportedSummary(line.origin, identity("summary", given.customer_id), given)
+
+
 def _one_of(*names: str | None, field: str) -> str | None:
     """The value under whichever of its names was used; different ones under two names are refused."""
     values = {name for name in names if name is not None}
@@ -129,4 +142,5 @@ _READERS: Mapping[str, Callable[[Any, RawLine, datetime], Record]] = {
     "customer": _customer,
     "portrait": _portrait,
     "preferences": _preferences,
+    "summary": _summary,
 }

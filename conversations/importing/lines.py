@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from conversations.exceptions import FieldError, Invalid
 from conversations.inputs import (
     EPOCH_START,
+    Count,
     Fraction,
     JSONObject,
     LanguageTag,
@@ -107,6 +108,23 @@ class PreferencesLine(Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
     preferences: JSONObject
     created_at: Moment | None = None
     updated_at: Moment | None = None
+
+
+class SummaryLine(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Counters that the messages of an import do not make by themselves; `id` is the customer's over there."""
+
+    object: Literal["summary"]
+    customer_id: ShortText
+    id: ShortText | None = None
+    session_count: Count = 0
+    message_count: Count = 0
+    intents: dict[str, Count] = {}
+    languages: dict[str, Count] = {}
+    channels: dict[str, Count] = {}
+    outlets: dict[str, Count] = {}
+    first_interaction_at: Moment | None = None
+    last_interaction_at: Moment | None = None
+    created_at: Moment | None = None
 
 
 def check_moments(now: datetime, **moments: datetime | None) -> None:

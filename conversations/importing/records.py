@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from conversations.exceptions import Invalid
-from conversations.importing.lines import CustomerLine, MemoryLine, PortraitLine
+from conversations.importing.lines import CustomerLine, MemoryLine, PortraitLine, SummaryLine
 from conversations.inputs import JSONObject, MessageIn, SessionIn
 
 
@@ -102,6 +102,15 @@ class ImportedPreferences:
     updated_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class ImportedSummary:
+    """What was counted of a customer beyond the messages that come along."""
+
+    origin: Origin
+    key: bytes
+    given: SummaryLine
+
+
 Record: TypeAlias = (
     ImportedSession
     | ImportedMessage
@@ -109,4 +118,5 @@ Record: TypeAlias = (
     | ImportedCustomer
     | ImportedPortrait
     | ImportedPreferences
+    | ImportedSummary
 )

@@ -18,6 +18,7 @@ from conversations.importing import (
     ImportedMemory,
     ImportedMessage,
     ImportedSession,
+    ImportedSummary,
     LineError,
     Record,
 )
@@ -56,6 +57,7 @@ class ImportReport:
     customers: int = 0
     memories: int = 0
     portraits: int = 0
+    summaries: int = 0
     failed: int = 0
     errors: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
@@ -267,7 +269,10 @@ class _Storing:
                 self._refuse_because(record, problem)
                 continue
             self.ledger.note(record.key, object_id)
-            self.report.portraits += 1
+            if isinstance(record, ImportedSummary):
+                self.report.summaries += 1
+            else:
+                self.report.portraits += 1
 
     def _refuse_because(self, record: Record, problem: Refused) -> None:
         errors = getattr(problem, "errors", ())

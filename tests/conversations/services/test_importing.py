@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from conversations import ids
+from conversations.enums import Reason
 from conversations.inputs import MessageIn, Outcome
 from conversations.memory_inputs import MemoryIn
 from conversations.mirror.profiles import served_profile
@@ -26,9 +28,10 @@ from conversations.services.messages import delete_messages
 from conversations.services.reading import last_messages
 from conversations.services.sessions import close_session
 from conversations.tenancy import tenant_scope
-from portraits.inputs import PortraitPatch, TraitIn
+from portraits.counters import Interactions
+from portraits.inputs import PortraitPatch, SummaryIn, TraitIn
 from portraits.services.portraits import get_portrait, patch_portrait
-from portraits.services.summaries import read_summary
+from portraits.services.summaries import read_summary, set_baseline
 from tests.builders import make_session, make_tenant
 from tests.conversations.importing.factories import write_lines
 
@@ -293,6 +296,14 @@ def populated(tenant: Tenant) -> None:
         summary="Likes vanilla.",
     )
     patch_portrait(tenant_id=tenant.id, external_id="ann", patch=patch)
+    elsewhere = SummaryIn(
+        session_count=7,
+        message_count=40,
+        intents={"taste": 3},
+        channels={"phone": 7},
+        first_interaction_at=at(-900),
+    )
+    set_baseline(tenant_id=tenant.id, external_id="ann", baseline=elsewhere)
 
 
 def lines_of(folder: Path) -> dict[str, list[Any]]:
@@ -300,6 +311,41 @@ def lines_of(folder: Path) -> dict[str, list[Any]]:
         path.name: [json.loads(line) for line in path.read_text().splitlines()]
         for path in folder.glob("*.jsonl")
     }
+
+
+def counted(tenant: Tenant, customer: str = "ann") -> Interactions:
+    with tenant_scope(tenant.id):
+        return read_summary(tenant.id, Customer.objects.for_tenant(tenant.id).get(external_id=customer))
+
+
+def test_counters_of_what_was_purged_come_along(tenant: Tenant, tmp_path: Path) -> None:
+    populated(tenant)
+    with tenant_scope(tenant.id):
+        gone = Message.objects.for_tenant(tenant.id).filter(customer__isnull=False).order_by("id")[:2]
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('app.reason', %s, true)", [str(Reason.PURGE.value)])
+        Message.objects.for_tenant(tenant.id).filter(id__in=[one.id for one in gone]).delete()
+    other = make_tenant("other")
+    run("export_tenant", tenant.name, tmp_path / "out")
+
+    report = bring(other, tmp_path / "out")
+
+    assert report["errors"] == []
+    assert counted(other) == counted(tenant)
+    assert counted(other).message_count == 43
+
+
+def test_a_baseline_of_the_future_is_a_line_error(tenant: Tenant, tmp_path: Path) -> None:
+    lines = [
+        {"object": "summary", "customer_id": "ann", "message_count": 4},
+        {"object": "summary", "customer_id": "bob", "last_interaction_at": "2999-01-01T00:00:00Z"},
+        {"object": "summary", "customer_id": "eve", "message_count": -1},
+    ]
+
+    report = bring(tenant, write_lines(tmp_path / "s.jsonl", *lines))
+
+    assert [error["line"] for error in report["errors"]] == [2, 3]
+    assert (report["summaries"], counted(tenant).message_count) == (1, 4)
 
 
 MADE_ANEW = {"id", "session_id", "updated_at", "version", "source_message_ids", "message_id"}
@@ -335,9 +381,10 @@ def test_out_and_in_again_is_equal(tenant: Tenant, tmp_path: Path) -> None:
         "messages.jsonl": 5,
         "memories.jsonl": 2,
         "portraits.jsonl": 1,
+        "summaries.jsonl": 1,
     }
     assert report["errors"] == []
-    assert (report["stored"], report["memories"], report["portraits"]) == (5, 2, 1)
+    assert (report["stored"], report["memories"], report["portraits"], report["summaries"]) == (5, 2, 1, 1)
     assert (again["stored"], again["skipped"], again["memories"], again["portraits"]) == (0, 5, 0, 0)
     for name, lines in out.items():
         assert sorted(map(str, comparable(back[name]))) == sorted(map(str, comparable(lines))), name
@@ -346,6 +393,8 @@ def test_out_and_in_again_is_equal(tenant: Tenant, tmp_path: Path) -> None:
         == [one["embedding"] for one in out["memories.jsonl"] if "embedding" in one]
         != []
     )
+    assert counted(other) == counted(tenant)
+    assert counted(other).message_count == 43
     trait = get_portrait(other.id, "ann").state.traits[0]
     with tenant_scope(other.id):
         (source,) = trait.source_message_ids
@@ -357,10 +406,12 @@ def test_out_and_in_again_is_equal(tenant: Tenant, tmp_path: Path) -> None:
 def test_an_export_comes_back_to_its_own_tenant_without_doubles(tenant: Tenant, tmp_path: Path) -> None:
     populated(tenant)
     run("export_tenant", tenant.name, tmp_path / "out")
+    before = counted(tenant)
 
     report = bring(tenant, tmp_path / "out")
 
     assert (report["stored"], report["skipped"]) == (0, 5)
+    assert counted(tenant) == before
     with tenant_scope(tenant.id):
         assert Session.objects.for_tenant(tenant.id).count() == 2
         assert Memory.objects.for_tenant(tenant.id).count() == 2
