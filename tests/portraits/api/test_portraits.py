@@ -363,6 +363,9 @@ def test_the_summary_counts_on_top_of_a_baseline(caller):
         {"intents": {"a": "many"}},
         {"customer_id": "bob"},
         {"first_interaction_at": "2021-01-01T00:00:00Z", "last_interaction_at": "2020-01-01T00:00:00Z"},
+        {"last_interaction_at": "2999-01-01T00:00:00Z"},
+        {"first_interaction_at": "1969-01-01T00:00:00Z"},
+        {"languages": {"x" * 70_000: 1}},
     ],
 )
 def test_a_baseline_that_cannot_be_is_refused(caller, body):
