@@ -12,8 +12,8 @@ from conversations.services.key_rotation import settle_rotations
 from conversations.services.mirror_checks import verify_mirrors
 from conversations.services.partitions import ensure_partitions
 
-# Woken every second under load: new threads would bring new connections every time, which cost more than
-# what they are for.
+# Woken twice a second under load: new threads would bring new connections every time, which cost more than what they
+# are for.
 _threads = ThreadPoolExecutor(2 * len(Sink), thread_name_prefix="drain")
 
 
