@@ -10,7 +10,7 @@ is the work of the application and of PostgreSQL. Prints the median, p95 and the
 import argparse
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -57,6 +57,24 @@ INDEX = """
         to_tsvector('simple', scrubbed) FROM conversations_message WHERE tenant_id = %(tenant)s
 """
 
+CHAPTERS = f"""
+    INSERT INTO conversations_chapterindex (id, tenant_id, created_at, session_id, customer_id, chapter, started_at,
+        row_version, document)
+    SELECT {ID.format(at="s.created_at", seed="'k' || s.id::text")}, s.tenant_id, s.created_at, s.id, s.customer_id, 0,
+        s.created_at, 1, to_tsvector('simple', 'the parcel number has not arrived, the courier says tomorrow')
+    FROM conversations_session s WHERE s.tenant_id = %(tenant)s
+"""
+# Sent by a button; nothing of it changes what is stored but the trail.
+SHORTER = {
+    "preview": "yes",
+    "messages": "30 days",
+    "summaries": "2 years",
+    "archive": "7 years",
+    "archive_mode": "sealed",
+    "zone": "UTC",
+}
+PRESSED: dict[str, dict[str, str]] = {"retention/": SHORTER, "purge-runs/": {}}
+
 
 def main() -> None:
     options = _options()
@@ -87,20 +105,26 @@ def _measure(options: argparse.Namespace) -> None:
     client.force_login(officer)
     print(f"{'page':44}{'median':>10}{'p95':>10}{'statements':>12}")
     for path in _paths(tenant):
-        times, count = _asked(client, path, options.requests)
-        p95 = statistics.quantiles(times, n=20)[-1]
-        print(f"{path[:43]:44}{statistics.median(times):8.0f} ms{p95:7.0f} ms{count:12}")
+        _show(path, *_asked(lambda: client.get(path), options.requests))  # noqa: B023  (called at once)
+    for page, sent in PRESSED.items():
+        path = f"/admin/{page}"
+        _show(f"{path} Preview", *_asked(lambda: client.post(path, sent), options.requests))  # noqa: B023
 
 
-def _asked(client: Any, path: str, requests: int) -> tuple[list[float], int]:
+def _show(page: str, times: list[float], count: int) -> None:
+    p95 = statistics.quantiles(times, n=20)[-1]
+    print(f"{page[:43]:44}{statistics.median(times):8.0f} ms{p95:7.0f} ms{count:12}")
+
+
+def _asked(ask: Callable[[], Any], requests: int) -> tuple[list[float], int]:
     times, count = [], 0
-    client.get(path)
+    ask()
     for _ in range(requests):
         with _statements() as seen:
             started = time.perf_counter()
-            answer = client.get(path)
+            answer = ask()
             times.append(1000 * (time.perf_counter() - started))
-        assert answer.status_code == 200, (path, answer.status_code)
+        assert answer.status_code == 200, (answer.request["PATH_INFO"], answer.status_code)
         count = len(seen)
     return times, count
 
@@ -118,6 +142,7 @@ def _paths(tenant: Any) -> list[str]:
         "conversations/",
         f"conversations/?older={middle.id}",
         "conversations/?words=parcel",
+        "conversations/?words=parcel+courier+zebra",
         "conversations/?intent=rare",
         "conversations/?intent=unheard-of",
         "conversations/?customer=customer-77",
@@ -129,6 +154,8 @@ def _paths(tenant: Any) -> list[str]:
         f"customers/{middle.customer_id}/",
         f"customers/{middle.customer_id}/?held=yes",
         f"customers/{middle.customer_id}/erase/",
+        f"customers/{middle.customer_id}/export/",
+        f"exports/evidence/?session={middle.id}",
         "retention/",
         "purge-runs/",
         "archive/",
@@ -184,6 +211,7 @@ def fill(tenant: Any, messages: int) -> None:
             cursor.execute(MESSAGES, {**values, "done": done})
             cursor.execute("TRUNCATE conversations_mirrorevent")
         cursor.execute(INDEX, values)
+        cursor.execute(CHAPTERS, values)
         cursor.execute("ANALYZE")
 
 
