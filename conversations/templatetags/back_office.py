@@ -51,7 +51,15 @@ def size(count: float) -> str:
 @register.filter
 def words(name: str) -> str:
     """A name of ours as people read it; one that says nothing to them, in their words."""
-    return _WORDS.get(name.removeprefix("record."), name.replace("_", " "))
+    store, _, part = name.rpartition(".")
+    said = _WORDS.get(part, part.replace("_", " "))
+    return f"{store}: {said}" if store else said
+
+
+@register.filter
+def written(at: str | None) -> SafeString | str:
+    """An instant that a document carries as text, shown as every other."""
+    return moment(datetime.fromisoformat(at)) if at else "–"
 
 
 @register.filter

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.urls import reverse
+from django.utils.text import Truncator
 
 from conversations.models import Customer, Message, Session
 from conversations.services.masking import Masker
@@ -51,7 +52,7 @@ def samples_of(tenant_id: UUID, chosen: Mapping[str, Sequence[Any]]) -> list[Sam
             Sample(
                 record_class,
                 row.created_at,
-                visible(row.scrubbed)[:TEXT],
+                Truncator(visible(row.scrubbed)).chars(TEXT),
                 visible(session.title or "") if session else "",
                 f"{reverse('admin:transcript', args=[row.session_id])}?from={row.position}",
             )
