@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from django.db import connections, transaction
+from django.db import transaction
 
 from conversations.analysis import analyse, encode_features, whole_lexemes
 from conversations.analysis.languages import LIGHT_STOP_WORDS
@@ -13,12 +13,13 @@ from conversations.ids import moment_of, new_ids, now
 from conversations.indexing.batches import Batch, Chapter, Due, read_batch
 from conversations.indexing.turns import Turn, Window
 from conversations.ranking import date_text
+from conversations.statements import execute
 
 _UPSERT = """
     INSERT INTO conversations_messageindex AS old (message_id, tenant_id, session_id, customer_id, role, name, language,
         position, created_at, occurred_at, row_version, features, context)
-    SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::int[],
-        %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::bytea[], %s::tsvector[])
+    SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::int[],
+        %b::timestamptz[], %b::timestamptz[], %b::bigint[], %b::bytea[], %b::tsvector[])
     ON CONFLICT (message_id) DO UPDATE SET customer_id = excluded.customer_id, language = excluded.language,
         occurred_at = excluded.occurred_at, row_version = excluded.row_version, features = excluded.features,
         context = excluded.context
@@ -27,20 +28,20 @@ _UPSERT = """
 _UPSERT_CHAPTER = """
     INSERT INTO conversations_chapterindex AS old (id, created_at, tenant_id, session_id, customer_id, chapter,
         started_at, row_version, document)
-    SELECT * FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::uuid[], %s::uuid[], %s::int[],
-        %s::timestamptz[], %s::bigint[], %s::tsvector[])
+    SELECT * FROM unnest(%b::uuid[], %b::timestamptz[], %b::uuid[], %b::uuid[], %b::uuid[], %b::int[],
+        %b::timestamptz[], %b::bigint[], %b::tsvector[])
     ON CONFLICT (tenant_id, session_id, chapter) DO UPDATE SET customer_id = excluded.customer_id,
         row_version = excluded.row_version, document = excluded.document
     WHERE old.row_version <= excluded.row_version
 """
-_DELETE = "DELETE FROM conversations_messageindex WHERE message_id = ANY (%s)"
+_DELETE = "DELETE FROM conversations_messageindex WHERE message_id = ANY (%b)"
 _DELETE_CHAPTERS = """
     DELETE FROM conversations_chapterindex c
-    USING unnest(%s::uuid[], %s::uuid[], %s::int[]) AS u (tenant, session, part)
+    USING unnest(%b::uuid[], %b::uuid[], %b::int[]) AS u (tenant, session, part)
     WHERE c.tenant_id = u.tenant AND c.session_id = u.session AND c.chapter = u.part
 """
 _DELETE_CLOSED = """
-    DELETE FROM conversations_chapterindex c USING unnest(%s::uuid[], %s::uuid[]) AS u (tenant, session)
+    DELETE FROM conversations_chapterindex c USING unnest(%b::uuid[], %b::uuid[]) AS u (tenant, session)
     WHERE c.tenant_id = u.tenant AND c.session_id = u.session
 """
 
@@ -60,9 +61,9 @@ def _store(batch: Batch) -> None:
         if not chapter.turns
     ]
     closed = [(one.tenant_id, one.id) for one in batch.closed]
-    with transaction.atomic(using="ops"), connections["ops"].cursor() as cursor:
+    with transaction.atomic(using="ops"):
         if gone:
-            cursor.execute(_DELETE, [gone])
+            execute(_DELETE, [gone], "ops")
         for statement, rows in (
             (_UPSERT, kept),
             (_UPSERT_CHAPTER, _chapter_rows(chapters)),
@@ -70,7 +71,7 @@ def _store(batch: Batch) -> None:
             (_DELETE_CLOSED, closed),
         ):
             if rows:
-                cursor.execute(statement, [list(column) for column in zip(*rows, strict=True)])
+                execute(statement, [list(column) for column in zip(*rows, strict=True)], "ops")
 
 
 def _message_row(window: Window) -> tuple[object, ...]:

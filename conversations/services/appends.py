@@ -39,12 +39,12 @@ from conversations.services.message_rows import (
     NewMessage,
     columns_of,
     encoded,
-    execute,
     new_message,
     values_of,
 )
 from conversations.services.reading import read_messages
 from conversations.services.window_writer import writer
+from conversations.statements import execute
 from conversations.tenancy import tenant_scope
 
 _LOCK = "SELECT customer_id FROM lock_session(%(tenant)s, %(session)s)"
@@ -54,7 +54,7 @@ _KNOWN = """
       AND hidden_at IS NULL
     UNION ALL
     SELECT NULL, object_id FROM conversations_tombstone
-    WHERE tenant_id = %(tenant)s AND digest = ANY (%(digests)s::bytea[])
+    WHERE tenant_id = %(tenant)s AND digest = ANY (%(digests)b::bytea[])
 """
 _SESSION = (
     "%(tenant)s, %(session)s, %(customer)s, %(unless_after)s::timestamptz,"

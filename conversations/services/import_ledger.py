@@ -1,23 +1,22 @@
 """What was imported before: a record's identity over there, hashed under the tenant's key, and what it became here."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
 from conversations import keyring
 from conversations.models import ImportedRecord
-from conversations.statements import fetch_all
+from conversations.statements import execute, fetch_all
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('import ' || %(tenant)s::text, 0))"
 _FIND = """
     SELECT key, object_id FROM conversations_importedrecord
-    WHERE tenant_id = %(tenant)s AND key = ANY (%(keys)s::bytea[])
+    WHERE tenant_id = %(tenant)s AND key = ANY (%(keys)b::bytea[])
 """
 _NOTE = f"""
     INSERT INTO {ImportedRecord._meta.db_table} (key, tenant_id, object_id)
-    SELECT u.key, %s, u.object_id FROM unnest(%s::bytea[], %s::uuid[]) AS u (key, object_id)
+    SELECT u.key, %(tenant)s, u.object_id FROM unnest(%(keys)b::bytea[], %(ids)b::uuid[]) AS u (key, object_id)
     ON CONFLICT DO NOTHING
 """
 
@@ -50,9 +49,8 @@ class Ledger:
     def write(self) -> None:
         if not self._noted:
             return
-        with connection.cursor() as cursor:
-            values: list[Any] = [self._tenant_id, list(self._noted), list(self._noted.values())]
-            cursor.execute(_NOTE, values)
+        ids = list(self._noted.values())
+        execute(_NOTE, {"tenant": self._tenant_id, "keys": list(self._noted), "ids": ids})
         self._noted.clear()
 
     def _key(self, identity: bytes) -> bytes:

@@ -18,10 +18,10 @@ from conversations.services.message_rows import (
     NewMessage,
     columns_of,
     encoded,
-    execute,
     new_message,
 )
 from conversations.services.sessions import name_customer
+from conversations.statements import execute
 
 _LOCK = """
     SELECT s.id, s.last_position, s.customer_id, c.external_id
@@ -40,7 +40,7 @@ _KNOWN = """
     UNION ALL
     SELECT NULL, NULL, t.object_id, t.digest FROM conversations_tombstone t
     WHERE t.tenant_id = %(tenant)s AND t.kind = 'message'
-      AND (t.digest = ANY (%(digests)s::bytea[]) OR t.object_id = ANY (%(ids)s))
+      AND (t.digest = ANY (%(digests)b::bytea[]) OR t.object_id = ANY (%(ids)s))
 """
 # Identifiers travel as array literals: an array of arrays of different lengths is no PostgreSQL array.
 _SELECTED = ", ".join("u.identifiers::bytea[]" if name == "identifiers" else f"u.{name}" for name in COLUMNS)

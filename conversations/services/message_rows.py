@@ -1,14 +1,11 @@
 """Messages on their way into the table: rows, and how their values travel."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-import psycopg
-from django.db import connection
-from psycopg.rows import tuple_row
 
 from conversations import crypto
 from conversations.crypto import DataKeyMaterial
@@ -121,14 +118,3 @@ def encoded(value: Any) -> str | None:
 
 def _array_literal(digests: Sequence[bytes]) -> str:
     return "{" + ",".join(f'"\\\\x{digest.hex()}"' for digest in digests) + "}"
-
-
-def execute(query: str, values: Mapping[str, Any]) -> "psycopg.Cursor[tuple[Any, ...]]":
-    """Run a statement prepared on the server, past Django's cursor, which binds parameters in Python.
-
-    It belongs to the open transaction; where there is none, it is one.
-    """
-    connection.ensure_connection()
-    with connection.wrap_database_errors:
-        cursor = psycopg.Cursor(connection.connection, row_factory=tuple_row)
-        return cursor.execute(query, values, prepare=True)
