@@ -140,7 +140,7 @@ class _Parser:
     def _count_condition(self) -> None:
         self.conditions += 1
         if self.conditions > MAX_CONDITIONS:
-            raise _Refused("too_many", f"a filter has at most {MAX_CONDITIONS} conditions")
+            raise _Refused("too_many", f"is one condition more than the {MAX_CONDITIONS} of a filter")
 
     @contextmanager
     def _noting(self, at: str) -> Iterator[None]:
@@ -148,7 +148,7 @@ class _Parser:
         try:
             yield
         except _Refused as refused:
-            self.errors.append(FieldError(at, refused.code, refused.detail))
+            self.errors.append(FieldError(at, refused.code, f"{at} {refused.detail}"))
             if len(self.errors) == MAX_ERRORS:
                 raise Invalid(tuple(self.errors)) from None
 
@@ -173,7 +173,7 @@ def _is_storable(text: str) -> bool:
 
 def _check_depth(depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise _Refused("too_deep", f"a filter is at most {MAX_DEPTH} levels deep")
+        raise _Refused("too_deep", f"is deeper than the {MAX_DEPTH} levels of a filter")
 
 
 def _value(type_: FieldType, raw: Any) -> Scalar:

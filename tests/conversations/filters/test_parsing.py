@@ -70,6 +70,7 @@ def test_an_unknown_field_is_refused_with_the_allowed_ones(kind):
 
     (error,) = caught.value.errors
     assert (error.field, error.code) == ("filter.sealed", "unknown_field")
+    assert error.detail.startswith("filter.sealed is not a field")
     assert "customer_id" in error.detail
 
 
