@@ -156,8 +156,8 @@ def _confirmed(sought: Sought) -> Any:
 def _confirmed_memories(sought: Sought) -> MemoryQuerySet[Memory]:
     """Current memories that keep the filters by PostgreSQL's own word."""
     rows = Memory.objects.for_tenant(sought.tenant_id).current(ids.now())
-    if sought.memory_kind is not None:
-        rows = rows.filter(kind=sought.memory_kind)
+    asked = {"kind": sought.memory_kind, "created_at__gte": sought.start, "created_at__lt": sought.end}
+    rows = rows.filter(**{name: value for name, value in asked.items() if value is not None})
     if sought.memories_only_shared:
         return rows.filter(customer_id__isnull=True)
     if sought.customer_id is None:

@@ -188,6 +188,17 @@ def test_memories_are_found_beside_messages_until_they_expire(stores, tenant):
     assert (len(before["data"]), len(after["data"])) == (2, 1)
 
 
+def test_memories_keep_to_the_times_of_a_search(tenant):
+    remember(tenant, "Ann is allergic to lavender.", customer_id="ann")
+    drain_all()
+    soon = timezone.now() + timezone.timedelta(hours=1)
+
+    until_soon = ask(tenant, "lavender", scope=("memories",), end_time=soon)
+    from_soon_on = ask(tenant, "lavender", scope=("memories",), start_time=soon)
+
+    assert (len(until_soon["data"]), from_soon_on["data"]) == (1, [])
+
+
 def test_recall_in_a_context_leaves_out_what_the_window_shows(tenant):
     session = make_session(tenant, customer_id="ann")
     ids = message_ids(say(tenant, session, "Tell me about bees again."))
