@@ -11,6 +11,7 @@ from conversations.api.shapes import MessageOut, SessionOut
 from conversations.api.views import TenantView
 from conversations.backends.grouping import GroupBy, Grouping, Interval
 from conversations.enums import Scope
+from conversations.exceptions import Invalid
 from conversations.inputs import Moment, Name
 from conversations.services.analytics import group_sessions
 from conversations.services.answers import Asked, find_answers
@@ -51,9 +52,9 @@ class AnswersQuery(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.query is None and self.issue_type is None:
-            raise ValueError("Give `query`, `issue_type` or both.")
+            raise Invalid.field("query", "Give `query`, `issue_type` or both.", code="required")
         if self.query is not None and not self.query.strip():
-            raise ValueError("A query needs a word.")
+            raise Invalid.field("query", "A query needs a word.")
 
 
 class AnswerOut(Struct, kw_only=True):

@@ -58,7 +58,8 @@ def decode_query(request: HttpRequest, kind: type[T]) -> T:
                 values[parameter.field] = _read(parameter, given.getlist(name))
             except msgspec.ValidationError as error:
                 errors.append(FieldError(name, "invalid", field_error(str(error)).detail))
-    missing = [p for p in known.values() if p.required and p.field not in values]
+    named = {aliases.get(name, name) for name in given}
+    missing = [p for p in known.values() if p.required and p.name not in named]
     errors += [FieldError(p.name, "required", "This parameter is required.") for p in missing]
     if errors:
         raise Invalid(errors)

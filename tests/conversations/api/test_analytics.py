@@ -297,4 +297,7 @@ def test_another_tenants_answers_are_not_found(caller, issue, solved):
 
 @pytest.mark.parametrize("query", ["", "query=", "query=%20", "issue_type=", "query=x&limit=0"])
 def test_bad_questions_for_answers_are_refused(caller, query):
-    assert caller("GET", f"/analytics/answers?{query}").status_code == 400
+    refused = caller("GET", f"/analytics/answers?{query}")
+
+    assert refused.status_code == 400
+    assert refused.json()["errors"][0]["field"] in ("query", "issue_type", "limit")

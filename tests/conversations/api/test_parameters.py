@@ -117,6 +117,13 @@ def test_query_missing_a_required_parameter() -> None:
     assert [(e.field, e.code) for e in refused.value.errors] == [("start", "required")]
 
 
+def test_a_wrong_required_parameter_is_not_missing_too() -> None:
+    with pytest.raises(Invalid) as refused:
+        decode("start=never", Needed)
+
+    assert [(e.field, e.code) for e in refused.value.errors] == [("start", "invalid")]
+
+
 def test_query_rule_between_parameters() -> None:
     with pytest.raises(Invalid, match="Not that one"):
         decode("name=forbidden")
