@@ -26,7 +26,8 @@ RemembrancerError
 `-- SealBroken                   sealed bytes do not authenticate: altered, moved, or under an unknown key
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -71,6 +72,21 @@ class Invalid(Refused):
     def field(cls, field: str, detail: str, *, code: str = "invalid") -> "Invalid":
         """The common case: one field, one reason."""
         return cls([FieldError(field, code, detail)])
+
+
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Let every field that is refused within be named below `path`, if there is one: a place in a list."""
+    try:
+        yield
+    except Invalid as problem:
+        if not path:
+            raise
+        errors = [
+            FieldError(f"{path}.{error.field}".rstrip("."), error.code, error.detail)
+            for error in problem.errors
+        ]
+        raise Invalid(errors, problem.detail) from None
 
 
 class Unauthenticated(Refused):

@@ -31,8 +31,8 @@ class MemoryIn(Struct, forbid_unknown_fields=True, kw_only=True):
     metadata: JSONObject | None = None
     source_message_ids: Sources = []
 
-    def normal(self, *, path: str = "") -> "MemoryIn":
-        """Without aliases, checked against the limits; Invalid names every broken field below `path`."""
+    def normal(self) -> "MemoryIn":
+        """Without aliases, checked against the limits; Invalid names every broken field."""
         problems: list[FieldError] = []
         if self.customer_id is not None and self.user_id is not None and self.customer_id != self.user_id:
             problems.append(
@@ -42,7 +42,7 @@ class MemoryIn(Struct, forbid_unknown_fields=True, kw_only=True):
         _check_content(problems, self.content)
         _check_metadata(problems, self.metadata)
         if problems:
-            raise Invalid([FieldError(f"{path}{p.field}", p.code, p.detail) for p in problems])
+            raise Invalid(problems)
         return self
 
 

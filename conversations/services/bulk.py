@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from django.db import connection, transaction
 
-from conversations.exceptions import Held
+from conversations.exceptions import Held, naming
 from conversations.inputs import MessagePatch, SessionIn, SessionPatch
 from conversations.mirror.waking import wake
 from conversations.models import Message, Session
@@ -57,10 +57,10 @@ def change_sessions(*, tenant_id: UUID, changes: SessionChanges, actor: Actor) -
     """Create, update and delete sessions, in this order, under the rules of the single calls."""
     with tenant_scope(tenant_id):
         created = [create_session(tenant_id=tenant_id, body=body)[0] for body in changes.create]
-        updated = [
-            update_session(tenant_id=tenant_id, session_id=session_id, patch=patch)
-            for session_id, patch in changes.update
-        ]
+        updated = []
+        for number, (session_id, patch) in enumerate(changes.update):
+            with naming(f"update[{number}]"):
+                updated.append(update_session(tenant_id=tenant_id, session_id=session_id, patch=patch))
         shown = present_sessions(tenant_id, [*created, *updated])
         cases = [
             delete_session(tenant_id=tenant_id, session_id=session_id, actor=actor)
@@ -95,8 +95,9 @@ def _annotate(tenant_id: UUID, patches: Sequence[tuple[UUID, MessagePatch]]) -> 
     rows = _locked(tenant_id, [message_id for message_id, _ in patches])
     if lifecycle().held_messages(tenant_id, list(rows)):
         raise Held("A legal hold covers one of these messages: it cannot be changed.")
-    for message_id, patch in patches:
-        annotate(rows[message_id], patch)
+    for number, (message_id, patch) in enumerate(patches):
+        with naming(f"update[{number}]"):
+            annotate(rows[message_id], patch)
     values: dict[str, Any] = {
         "tenant": tenant_id,
         "ids": list(rows),

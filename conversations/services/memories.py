@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from conversations import ids, presenters
 from conversations.analysis import analyse, encode_features, lexemes
 from conversations.backends.postgres_lexical import tsvector
-from conversations.exceptions import Conflict, Expired, Held, Invalid, NotFound
+from conversations.exceptions import Conflict, Expired, Held, Invalid, NotFound, naming
 from conversations.inputs import check_metadata, given, merge_patch
 from conversations.memory_inputs import MemoryIn, MemoryPatch
 from conversations.mirror.waking import wake
@@ -46,15 +46,18 @@ class MemoriesChanged:
 
 
 def create_memories(
-    *, tenant_id: UUID, given: Sequence[MemoryIn], created_at: datetime | None = None
+    *, tenant_id: UUID, given: Sequence[MemoryIn], created_at: datetime | None = None, listed: str = ""
 ) -> tuple[list[Memory], int]:
     """One memory for each that is given, in order, and how many of them are new.
 
     An `external_id` that is remembered already gives the stored one. Invalid for a vector that is none of the
-    profile's, an unknown profile, or sources that are no messages. All or nothing.
+    profile's, an unknown profile, or sources that are no messages; of a list of this name it says which. All or
+    nothing.
     """
-    for number, one in enumerate(given):
-        one.normal(path=f"create[{number}]." if len(given) > 1 else "")
+    places = [f"{listed}[{number}]" if listed else "" for number in range(len(given))]
+    for place, one in zip(places, given, strict=True):
+        with naming(place):
+            one.normal()
     with tenant_scope(tenant_id):
         _check_sources(tenant_id, {source for one in given for source in one.source_message_ids})
         customers = _customers(tenant_id, given)
@@ -63,10 +66,11 @@ def create_memories(
         scrubber = Scrubber(tenant_id)
         rows: list[Memory] = []
         new: list[Memory] = []
-        for one, row_id in zip(given, ids.new_ids(at, len(given)), strict=True):
+        for place, one, row_id in zip(places, given, ids.new_ids(at, len(given)), strict=True):
             row = stored.get(one.external_id or "")
             if row is None:
-                row = _new_row(tenant_id, row_id, at, one, customers.get(one.customer_id or ""), scrubber)
+                with naming(place):
+                    row = _new_row(tenant_id, row_id, at, one, customers.get(one.customer_id or ""), scrubber)
                 new.append(row)
                 if one.external_id is not None:
                     stored[one.external_id] = row
@@ -128,11 +132,13 @@ def delete_memories(*, tenant_id: UUID, memory_ids: Sequence[UUID]) -> None:
 def change_memories(*, tenant_id: UUID, changes: MemoryChanges) -> MemoriesChanged:
     """Create, update and delete memories, in this order and in one transaction, under the rules of the single calls."""
     with tenant_scope(tenant_id):
-        created = create_memories(tenant_id=tenant_id, given=changes.create)[0] if changes.create else []
-        updated = [
-            update_memory(tenant_id=tenant_id, memory_id=memory_id, patch=patch)
-            for memory_id, patch in changes.update
-        ]
+        created: list[Memory] = []
+        if changes.create:
+            created, _ = create_memories(tenant_id=tenant_id, given=changes.create, listed="create")
+        updated = []
+        for number, (memory_id, patch) in enumerate(changes.update):
+            with naming(f"update[{number}]"):
+                updated.append(update_memory(tenant_id=tenant_id, memory_id=memory_id, patch=patch))
         shown = present_memories(tenant_id, [*created, *updated])
         if changes.delete:
             delete_memories(tenant_id=tenant_id, memory_ids=changes.delete)

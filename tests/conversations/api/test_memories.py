@@ -180,6 +180,23 @@ def test_an_expired_memory_is_gone_from_every_path_at_once(caller):
     assert (gone.status_code, gone.json()["code"]) == (410, "expired")
 
 
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"create": [{"content": " "}]}, "create[0].content"),
+        ({"update": [{"metadata": {}}, {"embedding": [1.0]}]}, "update[1].embedding"),
+    ],
+)
+def test_bulk_says_which_of_many_is_wrong(caller, changes, field):
+    kept = caller("POST", "/memories", {"content": "kept"}).json()
+    asked = {**changes, "update": [{"id": kept["id"], **one} for one in changes.get("update", [])]}
+
+    refused = caller("POST", "/memories/bulk", asked)
+
+    assert refused.status_code == 400
+    assert [error["field"] for error in refused.json()["errors"]] == [field]
+
+
 def test_bulk_changes_all_or_nothing(caller):
     kept = caller("POST", "/memories", {"content": "kept"}).json()
     doomed = caller("POST", "/memories", {"content": "doomed"}).json()
@@ -188,6 +205,7 @@ def test_bulk_changes_all_or_nothing(caller):
         "POST", "/memories/bulk", {"create": [{"content": "new"}, {"content": "x", "embedding": [1.0]}]}
     )
     assert refused.status_code == 400
+    assert [error["field"] for error in refused.json()["errors"]] == ["create[1].embedding"]
     assert len(caller("GET", "/memories").json()["data"]) == 2
 
     changed = caller(
