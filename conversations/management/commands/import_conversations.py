@@ -53,7 +53,8 @@ class Command(BaseCommand):
             raise CommandError(f"Stopped by {reason}. The same command goes on from here.") from error
         self._tell(report, json)
         if report.failed:
-            raise CommandError(f"{report.failed} lines were not understood; the others are stored.")
+            others = "nothing is stored by a dry run" if report.dry_run else "the others are stored"
+            raise CommandError(f"Lines not understood: {report.failed}; {others}.")
 
     def _import(self, tenant_id: UUID, source: Path, options: dict[str, Any], *, quiet: bool) -> ImportReport:
         mapping = parse_mapping(options["mapping"].read_bytes()) if options["mapping"] else DEFAULT_MAPPING

@@ -348,6 +348,16 @@ def test_a_baseline_of_the_future_is_a_line_error(tenant: Tenant, tmp_path: Path
     assert (report["summaries"], counted(tenant).message_count) == (1, 4)
 
 
+def test_a_dry_run_never_says_that_it_stored(tenant: Tenant, tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "s.jsonl", {"object": "alien"})
+    arguments = ("import_conversations", str(source), "--tenant", tenant.name, "--format", "jsonl")
+
+    with pytest.raises(CommandError, match="nothing is stored"):
+        call_command(*arguments, "--dry-run", stdout=io.StringIO(), stderr=io.StringIO())
+    with pytest.raises(CommandError, match="the others are stored"):
+        call_command(*arguments, stdout=io.StringIO(), stderr=io.StringIO())
+
+
 MADE_ANEW = {"id", "session_id", "updated_at", "version", "source_message_ids", "message_id"}
 
 
