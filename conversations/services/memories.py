@@ -19,7 +19,7 @@ from conversations.models import Customer, Memory, Tombstone
 from conversations.ports import lifecycle
 from conversations.querysets import MemoryQuerySet
 from conversations.services.contents import Scrubber
-from conversations.services.customers import ensure_customer, known_customer
+from conversations.services.customers import ensure_customer, find_customer, is_forgotten
 from conversations.services.late_arrivals import explain_absence, external_digest
 from conversations.services.memory_contents import open_memories, seal_memory
 from conversations.services.memory_vectors import named_profile, unit_vector
@@ -167,10 +167,13 @@ def list_memories(
     kind: str | None = None,
     external_id: str | None = None,
 ) -> MemoryQuerySet[Memory]:
-    """The memories that may be seen now. Runs inside a tenant scope."""
+    """The memories that may be seen now; none of a customer nobody knows. Runs inside a tenant scope."""
     rows = Memory.objects.for_tenant(tenant_id).current(ids.now())
     if customer_id is not None:
-        rows = rows.filter(customer_id=known_customer(tenant_id, customer_id).id)
+        customer = find_customer(tenant_id, customer_id)
+        if customer is None or is_forgotten(customer):
+            return rows.none()
+        rows = rows.filter(customer_id=customer.id)
     asked = {"kind": kind, "external_id": external_id}
     return rows.filter(**{name: value for name, value in asked.items() if value is not None})
 

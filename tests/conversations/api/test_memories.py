@@ -137,6 +137,14 @@ def test_words_and_vector_together_find_what_either_finds(caller):
     assert set(contents(found)) == {"The cream is sold out", "Delivery takes three days"}
 
 
+def test_a_list_of_a_customer_nobody_knows_is_empty(caller):
+    caller("POST", "/memories", {"content": "Of the tenant"})
+
+    found = caller("GET", "/memories?customer_id=nobody")
+
+    assert (found.status_code, found.json()["data"]) == (200, [])
+
+
 def test_a_search_keeps_to_its_customer_and_kind(caller):
     for customer, kind in (("ann", "fact"), ("ann", "note"), ("bob", "fact"), (None, "fact")):
         caller(
