@@ -21,7 +21,8 @@ from conversations.inputs import (
 
 Counts = dict[str, Count]
 Score = Annotated[float, Meta(ge=-1, le=1)]
-Key = Annotated[str, Meta(min_length=1, max_length=200)]
+LONGEST_KEY = 200
+Key = Annotated[str, Meta(min_length=1, max_length=LONGEST_KEY)]
 
 MOST_TRAITS = 200
 LARGEST_TRAIT = 8 * 1024  # bytes of a value as JSON

@@ -8,11 +8,11 @@ from uuid import UUID
 from msgspec import structs
 
 from conversations import ids
-from conversations.exceptions import NotFound
+from conversations.exceptions import Invalid, NotFound
 from conversations.inputs import merge_patch
 from conversations.services.customers import ensure_customer, get_customer
 from conversations.tenancy import tenant_scope
-from portraits.inputs import check_size
+from portraits.inputs import LONGEST_KEY, check_size
 from portraits.portrayal import Portrayal
 from portraits.services.storage import Change, be_patient, change_portrait
 from portraits.state import Preference, State
@@ -25,7 +25,9 @@ def replace_preferences(*, tenant_id: UUID, external_id: str, values: Mapping[st
 
 
 def set_preference(*, tenant_id: UUID, external_id: str, key: str, value: Any) -> Portrayal:
-    """One of them, the others untouched; makes the customer when new."""
+    """One of them, the others untouched; makes the customer when new. Invalid for a name that is too long."""
+    if len(key) > LONGEST_KEY:
+        raise Invalid.field("key", f"At most {LONGEST_KEY} characters.", code="too_large")
     now = ids.now()
 
     def change(state: State) -> State:

@@ -330,6 +330,16 @@ def test_one_and_true_are_different_values(caller):
     assert caller("PUT", "/customers/ann/preferences/a", {"value": True}).json()["value"] is True
 
 
+def test_a_preference_has_a_name_that_every_call_takes(caller):
+    refused = caller("PUT", f"/customers/ann/preferences/{'x' * 201}", {"value": 1})
+    named = caller("PUT", f"/customers/ann/preferences/{'x' * 200}", {"value": 1})
+    whole = caller("GET", "/customers/ann/preferences").json()["preferences"]
+
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "key")
+    assert named.status_code == 200
+    assert caller("PUT", "/customers/ann/preferences", {"preferences": whole}).status_code == 200
+
+
 def test_preferences_of_another_tenant_do_not_exist(caller, issue):
     caller("PUT", "/customers/ann/preferences", {"preferences": {"a": 1}})
 
