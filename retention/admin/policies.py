@@ -19,7 +19,7 @@ from conversations.staff.rights import Right
 from retention.admin.periods import PeriodField
 from retention.admin.samples import MOST_COUNTED, read_samples
 from retention.endings import in_words
-from retention.enums import ArchiveMode, PolicyState
+from retention.enums import ArchiveMode, PolicyState, RecordClass
 from retention.models import RetentionPolicy
 from retention.policies import Policy, check_policy, shortens
 from retention.services.calendar import coming_endings
@@ -132,13 +132,17 @@ class Retention(ActionPage):
             action="retention.previewed",
             object_type="retention_policy",
         )
-        now = preview(tenant_id=self.tenant_id, most=MOST_COUNTED)
-        then = preview(tenant_id=self.tenant_id, policy=policy, most=MOST_COUNTED)
+        current = self._policies[0].policy
+        now = preview(tenant_id=self.tenant_id, policy=current, most=MOST_COUNTED)
+        changed = tuple(c for c in RecordClass if _law_of(c, current) != _law_of(c, policy))
+        judged = preview(tenant_id=self.tenant_id, policy=policy, classes=changed, most=MOST_COUNTED)
+        anew = {one.record_class: one for one in judged}
+        then = [anew.get(one.record_class, one) for one in now]
         return {
             "previews": [{"now": before, "then": after} for before, after in zip(now, then, strict=True)],
             "samples": read_samples(self.tenant_id, then),
             "most": f"{MOST_COUNTED:,}",
-            "shortens": shortens(self._policies[0].policy, policy),
+            "shortens": shortens(current, policy),
         }
 
     @cached_property
@@ -178,6 +182,11 @@ def calendar_chart(tenant_id: UUID, policy: Policy) -> BarChart:
     name = f"calendar:{policy.messages}:{policy.zone}"
     days = read_lately(name, tenant_id, lambda: coming_endings(tenant_id, policy)).value
     return bar_chart("Messages that reach their end", [(f"{day.on:%Y-%m-%d}", day.messages) for day in days])
+
+
+def _law_of(record_class: RecordClass, policy: Policy) -> tuple[object, ...]:
+    """What of a policy decides about a class."""
+    return policy.period(record_class), policy.legal_minimum, policy.archive_mode, policy.zone
 
 
 def _shown(version: PolicyVersion) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def read_policies(tenant_id: UUID) -> tuple[PolicyVersion, PolicyVersion | None]
     """What is in force, and what is proposed or cooling, if anything."""
     now = ids.now()
     with tenant_scope(tenant_id):
-        current, pending = _row_in_force(tenant_id, now), _pending(tenant_id, now)
+        current, pending = _rows_in_force_and_pending(tenant_id, now)
         shown = _default_version(tenant_id) if current is None else _version(current, PolicyState.IN_FORCE)
         return shown, None if pending is None else _version(pending, state_of(pending, now))
 
@@ -187,14 +187,21 @@ def _row_in_force(tenant_id: UUID, at: datetime) -> RetentionPolicy | None:
 
 
 def _in_force_and_pending(tenant_id: UUID, at: datetime) -> tuple[Policy, RetentionPolicy | None]:
+    in_force, pending = _rows_in_force_and_pending(tenant_id, at)
+    return DEFAULT_POLICY if in_force is None else to_policy(in_force), pending
+
+
+def _rows_in_force_and_pending(
+    tenant_id: UUID, at: datetime
+) -> tuple[RetentionPolicy | None, RetentionPolicy | None]:
     """Both, with one statement: of those that were not withdrawn the newest is pending or in force."""
     rows = RetentionPolicy.objects.for_tenant(tenant_id).filter(withdrawn_at__isnull=True)
     latest = list(rows.order_by("-version")[:2])
+    if not latest:
+        return None, None
     in_force = [row for row in latest if row.takes_effect_at is not None and row.takes_effect_at <= at]
-    if not in_force:
-        policy = policy_in_force(tenant_id, at) if latest else DEFAULT_POLICY
-        return policy, latest[0] if latest else None
-    return to_policy(in_force[0]), None if in_force[0] is latest[0] else latest[0]
+    current = in_force[0] if in_force else _row_in_force(tenant_id, at)
+    return current, None if current == latest[0] else latest[0]
 
 
 def _pending(tenant_id: UUID, at: datetime) -> RetentionPolicy | None:

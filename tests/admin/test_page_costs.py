@@ -20,7 +20,7 @@ from retention.services.holds import HoldScope, place_hold
 from tests.admin.conftest import Account
 from tests.admin.furnishing import furnish
 from tests.admin.test_accessibility import _may_operate
-from tests.retention.factories import ago, say
+from tests.retention.factories import ago, make_session, say
 
 MOST = 15
 MANY = 1_000
@@ -152,3 +152,24 @@ def test_searches_cost_as_little(tenant: Tenant, account: Callable[..., Account]
     with tenant_scope(tenant.id):
         assert AuditEvent.objects.filter(action="conversations.searched").count() == 2
         assert LegalHold.objects.count() == 1
+
+
+def test_trying_a_shorter_period_costs_as_little(tenant: Tenant, account: Callable[..., Account]) -> None:
+    say(tenant, make_session(tenant, made_at=ago(60)), [ago(60)])
+    client = Client()
+    client.force_login(account("dora").staff)
+    tried = {
+        "preview": "yes",
+        "messages": "20 days",
+        "summaries": "2 years",
+        "archive": "7 years",
+        "archive_mode": "sealed",
+        "zone": "UTC",
+    }
+    client.post("/admin/retention/", tried)
+
+    with statements() as seen:
+        page = client.post("/admin/retention/", tried)
+
+    assert "Samples of what would go" in page.content.decode()
+    assert len(seen) <= MOST
