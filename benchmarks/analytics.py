@@ -20,7 +20,7 @@ TIMES = 7
 
 # Ids carry their row's time (RFC 9562): a year of sessions, one after the other.
 _ID = (
-    "(lpad(to_hex(floor(extract(epoch FROM {at}) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(({n} % 4096)::int), 3, '0')"
+    "(lpad(to_hex(floor(extract(epoch FROM {at}) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(({n} %% 4096)::int), 3, '0')"
     " || '8' || lpad(to_hex({n}), 15, '0'))::uuid"
 )
 _SESSIONS = """
