@@ -121,7 +121,7 @@ class Up:
             self.screen.say(
                 f"{step} did not succeed; {self.folder.logs / 'prepare.log'} says why.", style="yellow"
             )
-        made: dict[str, str] = answer["bootstrap"]
+        made = {name: value for name, value in answer["bootstrap"].items() if value is not None}
         self.folder.write_credentials({**self.folder.read_credentials(), **made, "url": self.options.url})
         return made.get("admin_password")
 

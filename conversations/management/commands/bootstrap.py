@@ -1,13 +1,15 @@
 import secrets
+from pathlib import Path
 from typing import Any
 
 import msgspec
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from conversations.enums import Scope
-from conversations.exceptions import NotFound
+from conversations.exceptions import NotFound, Unauthenticated
 from conversations.models import Staff, Tenant
-from conversations.services.api_keys import create_key
+from conversations.services.api_keys import authenticate, create_key
 from conversations.services.tenants import create_tenant, get_tenant
 
 ADMIN = "admin"
@@ -15,18 +17,17 @@ TENANT = "default"
 
 
 class Command(BaseCommand):
-    help = "Makes the first administrator, tenant and API key; again: a new key, and a password if none was ever used."
+    help = "Makes the first administrator, tenant and API key; again: the same key, a password if none was used."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, json: bool, **options: Any) -> None:
-        issued = create_key(tenant=_tenant(), scopes=Scope.values, person=ADMIN)
         made = {
             "admin_username": ADMIN,
             "admin_password": _password(),
             "tenant": TENANT,
-            "api_key": issued.key,
+            "api_key": _kept_key() or create_key(tenant=_tenant(), scopes=Scope.values, person=ADMIN).key,
         }
         if json:
             self.stdout.write(msgspec.json.encode(made).decode())
@@ -39,6 +40,18 @@ def _tenant() -> Tenant:
         return get_tenant(TENANT)
     except NotFound:
         return create_tenant(name=TENANT)
+
+
+def _kept_key() -> str | None:
+    """The key of an earlier start, if it is in force: otherwise each start would leave one more behind."""
+    file = Path(settings.DATA_DIR) / "credentials.json"
+    kept = msgspec.json.decode(file.read_bytes()).get("api_key") if file.exists() else None
+    try:
+        if kept:
+            authenticate(kept)
+    except Unauthenticated:
+        return None
+    return kept
 
 
 def _password() -> str | None:
