@@ -17,7 +17,9 @@ TENANT = "default"
 
 
 class Command(BaseCommand):
-    help = "Makes the first administrator, tenant and API key; again: the same key, a password if none was used."
+    help = (
+        "Makes the first administrator, tenant and API key; again: the same key, a password if none was used."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
