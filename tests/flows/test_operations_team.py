@@ -86,11 +86,9 @@ def test_what_worked_before_is_found_again_and_written_down(new_tenant):
     agent = new_tenant()
     sessions = [investigate(agent, *case) for case in CASES]
 
-    answers = eventually(
-        lambda: agent.ok(
-            "GET", "/analytics/answers?query=SAL%20events%20are%20stale&issue_type=stale_events"
-        )["data"]
-    )
+    query = "/analytics/answers?query=SAL%20events%20are%20stale&issue_type=stale_events"
+    eventually(lambda: mirrored(agent))
+    answers = eventually(lambda: (found := agent.ok("GET", query)["data"]) and len(found) > 1 and found)
     runbook = agent("GET", f"/sessions/{sessions[0]}/transcript?format=md").text
     page = agent("GET", f"/sessions/{sessions[0]}/transcript?format=html")
     failed = agent("GET", f"/sessions/{sessions[2]}/transcript?format=md").text
