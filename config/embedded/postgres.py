@@ -32,11 +32,11 @@ _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "max_connections": "250",
-    "shared_buffers": "96MB",
+    "shared_buffers": "256MB",  # used pages count, and a fresh one has few
     "work_mem": "8MB",
     "maintenance_work_mem": "64MB",
     "wal_buffers": "4MB",
-    "max_wal_size": "512MB",
+    "max_wal_size": "1GB",  # each checkpoint makes the next writes log whole pages
     "huge_pages": "off",
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
