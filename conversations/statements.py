@@ -18,16 +18,18 @@ def execute(
     using: str = DEFAULT_DB_ALIAS,
     *,
     binary: bool = False,
+    prepare: bool | None = True,
 ) -> "psycopg.Cursor[tuple[Any, ...]]":
     """Run a statement. It belongs to the open transaction; where there is none, it is one.
 
-    Arrays are best given as `%b`: as text each element is escaped in Python.
+    Arrays are best given as `%b`: as text each element is escaped in Python. With `binary` rows come so, and with
+    `prepare=None` a statement is prepared when it has come often enough: for those that are planned by their values.
     """
     connection = connections[using]
     connection.ensure_connection()
     with connection.wrap_database_errors:
         cursor = psycopg.Cursor(connection.connection, row_factory=tuple_row)
-        return cursor.execute(query, values, prepare=True, binary=binary)
+        return cursor.execute(query, values, prepare=prepare, binary=binary)
 
 
 def fetch_all(query: str, values: Mapping[str, Any], using: str = DEFAULT_DB_ALIAS) -> list[tuple[Any, ...]]:

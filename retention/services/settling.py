@@ -12,10 +12,6 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-import psycopg
-from django.db import connection
-from psycopg.rows import tuple_row
-
 from conversations import ids
 from conversations.enums import Reason
 from conversations.merkle import leaf_hash
@@ -26,6 +22,7 @@ from retention.policies import Policy
 from retention.services import archiving, locks
 from retention.services.archiving import Packed, Source
 from retention.services.holds import MESSAGE_HELD
+from retention.services.statements import execute_in_bulk
 
 # A message that was deleted or erased is hidden: for the law an erasure covers it.
 MESSAGE_VERDICT = verdict_sql("m.created_at", held=MESSAGE_HELD, erasure="(m.hidden_at IS NOT NULL)")
@@ -118,7 +115,7 @@ def settle_messages(
     sessions by id, then the messages. With `keeping` the answer names those that had to stay.
     """
     locks.share(tenant_id)
-    _execute("SELECT set_config('app.reason', %(reason)s, true)", {"reason": str(reason.value)})
+    execute_in_bulk("SELECT set_config('app.reason', %(reason)s, true)", {"reason": str(reason.value)})
     judged = _read(tenant_id, policy, selection, now, limit, tuple(Verdict) if keeping else ENDS)
     to_archive = [source for verdict, source in judged if verdict is Verdict.ARCHIVE]
     packing = archiving.pack(tenant_id, to_archive, policy.archive_mode)
@@ -165,7 +162,9 @@ def _read(
 ) -> list[tuple[Verdict, Source]]:
     values = {**law_parameters(tenant_id, policy, now), **selection.parameters}
     values |= {"verdicts": [str(verdict.value) for verdict in verdicts], "limit": limit}
-    rows = _execute(_READ.format(verdict=MESSAGE_VERDICT, condition=selection.condition), values).fetchall()
+    rows = execute_in_bulk(
+        _READ.format(verdict=MESSAGE_VERDICT, condition=selection.condition), values
+    ).fetchall()
     return [(Verdict(verdict), Source(*columns)) for verdict, *columns in rows]
 
 
@@ -174,19 +173,19 @@ def _lock(tenant_id: UUID, sources: Sequence[Source]) -> set[UUID]:
     if not sources:
         return set()
     sessions = sorted({source.session_id for source in sources})
-    _execute(_LOCK_SESSIONS, {"tenant": tenant_id, "sessions": sessions})
+    execute_in_bulk(_LOCK_SESSIONS, {"tenant": tenant_id, "sessions": sessions})
     values = {
         "tenant": tenant_id,
         "ids": [source.id for source in sources],
         "versions": [source.row_version for source in sources],
     }
-    return {message_id for (message_id,) in _execute(_LOCK_MESSAGES, values).fetchall()}
+    return {message_id for (message_id,) in execute_in_bulk(_LOCK_MESSAGES, values).fetchall()}
 
 
 def _archive(tenant_id: UUID, packed: Sequence[Packed], policy: Policy, now: datetime) -> None:
     if not packed:
         return
-    _execute(
+    execute_in_bulk(
         _ARCHIVE,
         {
             "tenant": tenant_id,
@@ -204,16 +203,9 @@ def _archive(tenant_id: UUID, packed: Sequence[Packed], policy: Policy, now: dat
 def _delete(tenant_id: UUID, gone: Sequence[Source]) -> None:
     if not gone:
         return
-    _execute(_DELETE, {"tenant": tenant_id, "ids": [source.id for source in gone]})
+    execute_in_bulk(_DELETE, {"tenant": tenant_id, "ids": [source.id for source in gone]})
     # What was hidden is no longer counted.
     counts = Counter({source.session_id: 0 for source in gone})
     counts.update(source.session_id for source in gone if not source.hidden)
     values = {"tenant": tenant_id, "sessions": list(counts), "gone": list(counts.values())}
-    _execute(_COUNT_DOWN, values)
-
-
-def _execute(query: str, values: Mapping[str, Any]) -> "psycopg.Cursor[tuple[Any, ...]]":
-    """Past Django's cursor, which binds in Python: megabytes of sealed bytes would become text twice."""
-    with connection.wrap_database_errors:
-        cursor = psycopg.Cursor(connection.connection, row_factory=tuple_row)
-        return cursor.execute(query, values, binary=True)
+    execute_in_bulk(_COUNT_DOWN, values)

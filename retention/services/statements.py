@@ -1,17 +1,17 @@
-"""Statements on the connection of `ops` that move much at once."""
+"""Statements that move much at once."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import psycopg
-from django.db import connections
-from psycopg.rows import tuple_row
+
+from conversations.statements import execute
+
+# Rows in binary: ten thousand hashes travel as they are.
+execute_in_bulk = partial(execute, binary=True, prepare=None)
 
 
 def execute_as_ops(query: str, values: Mapping[str, Any] | None = None) -> "psycopg.Cursor[Any]":
-    """Past Django's cursor, parameters and rows in binary: ten thousand hashes travel as they are."""
-    connection = connections["ops"]
-    connection.ensure_connection()
-    with connection.wrap_database_errors:
-        cursor = psycopg.Cursor(connection.connection, row_factory=tuple_row)
-        return cursor.execute(query, values or {}, binary=True)
+    """On the connection of `ops`."""
+    return execute_in_bulk(query, values or {}, "ops")
