@@ -40,7 +40,7 @@ def only_one(purpose: str, *of: UUID | str) -> Iterator[bool]:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
 
 
-def met_a_lock(error: BaseException) -> bool:
+def _met_a_lock(error: BaseException) -> bool:
     return isinstance(error, OperationalError) and isinstance(
         error.__cause__, psycopg.errors.DeadlockDetected | psycopg.errors.LockNotAvailable
     )
@@ -55,11 +55,13 @@ def _tell(state: RetryCallState) -> None:
     )
 
 
-# Call it with the work, which must be a transaction; the last attempt's error is raised.
+# Called with the work, which must be a transaction; the last attempt's error is raised.
 retry_locked = Retrying(
-    retry=retry_if_exception(met_a_lock),
+    retry=retry_if_exception(_met_a_lock),
     stop=stop_after_attempt(ATTEMPTS),
     wait=wait_random(0, PAUSE_S),
     before_sleep=_tell,
     reraise=True,
 )
+# The same for what may as well wait for its next time: None where the locks were not had.
+try_locked = retry_locked.copy(retry_error_callback=lambda _: None)

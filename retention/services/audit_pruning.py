@@ -12,13 +12,13 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
-from django.db import OperationalError, connections, transaction
+from django.db import connections, transaction
 
 from conversations import ids
 from conversations.canonical import canonical, instant
 from conversations.ids import moment_of
 from conversations.installation import signing_key
-from conversations.locking import BRIEFLY, met_a_lock, retry_locked
+from conversations.locking import BRIEFLY, try_locked
 from conversations.models import AuditEvent
 from conversations.principals import Actor
 from conversations.services import audit
@@ -83,12 +83,7 @@ def prune_audit(*, actor: Actor) -> list[str]:
 
 def _dropped(month: Partition, actor: Actor, now: datetime) -> bool:
     """Whether it went; what waits for locks here makes every audited act wait, hence only briefly."""
-    try:
-        return retry_locked(_drop, month, actor, now)
-    except OperationalError as error:
-        if met_a_lock(error):
-            return False
-        raise
+    return bool(try_locked(_drop, month, actor, now))
 
 
 @transaction.atomic(using="owner")

@@ -12,12 +12,12 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
-from django.db import OperationalError, connections, transaction
+from django.db import connections, transaction
 
 from conversations import ids
 from conversations.backends.values import Kind
 from conversations.enums import Entity, Reason
-from conversations.locking import BRIEFLY, met_a_lock, retry_locked
+from conversations.locking import BRIEFLY, try_locked
 from conversations.merkle import Frontier
 from conversations.mirror.waking import wake
 from conversations.ports import PurgedIds, registry
@@ -144,19 +144,16 @@ def _drop(
 def _dropped(partition: Partition, droppable: Droppable, runs: Sequence[PurgeRun], actor: Actor) -> bool:
     """Whether it went; what waits for locks here makes others wait, hence only briefly."""
     try:
-        retry_locked(_drop_now, partition, droppable, runs, actor)
+        went = bool(try_locked(_drop_now, partition, droppable, runs, actor))
     except _Changed:
         return False
-    except OperationalError as error:
-        if met_a_lock(error):
-            return False
-        raise
-    wake()
-    return True
+    if went:
+        wake()
+    return went
 
 
 @transaction.atomic(using="owner")
-def _drop_now(partition: Partition, droppable: Droppable, runs: Sequence[PurgeRun], actor: Actor) -> None:
+def _drop_now(partition: Partition, droppable: Droppable, runs: Sequence[PurgeRun], actor: Actor) -> bool:
     """In one transaction: judge and hash, lock holds out, look again, count, detach, drop."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(f"SET LOCAL lock_timeout = '{BRIEFLY}'")
@@ -186,6 +183,7 @@ def _drop_now(partition: Partition, droppable: Droppable, runs: Sequence[PurgeRu
         for table, name in _tables(partition, droppable):
             cursor.execute(f'ALTER TABLE "{table}" DETACH PARTITION "{name}"')
             cursor.execute(f'DROP TABLE "{name}"')
+    return True
 
 
 def _count(partition: Partition, droppable: Droppable, run: PurgeRun, tree: Frontier, actor: Actor) -> None:
