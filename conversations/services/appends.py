@@ -35,6 +35,7 @@ from conversations.services.contents import Scrubber, key_owner, prepare
 from conversations.services.idempotency import Shown
 from conversations.services.late_arrivals import explain_absence, external_digest
 from conversations.services.message_rows import (
+    ARRAYS,
     COLUMNS,
     NewMessage,
     columns_of,
@@ -64,10 +65,8 @@ _SESSION = (
 _VALUES = ", ".join(
     f"%({name})s::{'bytea[]' if name == 'identifiers' else kind}" for name, kind in COLUMNS.items()
 )
-# In binary: as text, each element would be escaped by itself.
-_ARRAYS = ", ".join(f"%({name})b::{kind}[]" for name, kind in COLUMNS.items())
 _APPEND_ONE = f"SELECT before, epoch, customer FROM append_message({_SESSION}, {_VALUES})"
-_APPEND_MANY = f"SELECT before, epoch, customer FROM append_messages({_SESSION}, {_ARRAYS})"
+_APPEND_MANY = f"SELECT before, epoch, customer FROM append_messages({_SESSION}, {ARRAYS})"
 
 SESSIONS = 50_000  # whose customer a process remembers
 

@@ -14,6 +14,7 @@ from conversations.services.contents import Prepared, key_owner
 from conversations.services.import_ledger import Ledger
 from conversations.services.late_arrivals import external_digest
 from conversations.services.message_rows import (
+    ARRAYS,
     COLUMNS,
     NewMessage,
     columns_of,
@@ -44,7 +45,6 @@ _KNOWN = """
 """
 # Identifiers travel as array literals: an array of arrays of different lengths is no PostgreSQL array.
 _SELECTED = ", ".join("u.identifiers::bytea[]" if name == "identifiers" else f"u.{name}" for name in COLUMNS)
-_ARRAYS = ", ".join(f"%({name})b::{kind}[]" for name, kind in COLUMNS.items())
 # A session that was closed over there stays closed: these messages were said before.
 _INSERT = f"""
     WITH bumped AS (
@@ -59,7 +59,7 @@ _INSERT = f"""
         WHERE s.tenant_id = %(tenant)s AND s.id = b.id)
     INSERT INTO conversations_message (tenant_id, session_id, customer_id, position, {", ".join(COLUMNS)})
     SELECT %(tenant)s, u.session_id, u.customer_id, u.position, {_SELECTED}
-    FROM unnest(%(session)s::uuid[], %(customer)s::uuid[], %(position)s::int[], {_ARRAYS})
+    FROM unnest(%(session)s::uuid[], %(customer)s::uuid[], %(position)s::int[], {ARRAYS})
         AS u (session_id, customer_id, position, {", ".join(COLUMNS)})
 """
 

@@ -33,6 +33,8 @@ COLUMNS = {
     "metadata": "jsonb",
     "occurred_at": "timestamptz",
 }
+# In binary: as text, each element would be escaped by itself.
+ARRAYS = ", ".join(f"%({name})b::{kind}[]" for name, kind in COLUMNS.items())
 _JSON = ("pii", "usage", "agent_responses", "metadata")
 
 
