@@ -46,8 +46,8 @@ def running_postgres(home: Path) -> Iterator[str]:
 
 
 @contextmanager
-def empty_database(name: str, **settings: str) -> Iterator[Path]:
-    """Django set up over a migrated database of this process's own; yields its folder."""
+def empty_database(name: str, **settings: str) -> Iterator[None]:
+    """Django set up over a migrated database of this process's own."""
     with (
         tempfile.TemporaryDirectory(prefix=f"remembrancer-{name}-") as folder,
         running_postgres(Path(folder)) as url,
@@ -56,7 +56,7 @@ def empty_database(name: str, **settings: str) -> Iterator[Path]:
         os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
         django.setup()
         call_command("migrate", verbosity=0, skip_checks=True)
-        yield Path(folder)
+        yield
 
 
 def settings_for(url: str, home: Path) -> dict[str, str]:

@@ -6,19 +6,11 @@ from html import unescape
 import pytest
 from django.test import Client
 
+from benchmarks.back_office import SHORTER
 from conversations.models import Tenant
 from retention.admin import policies
 from retention.services.purges import preview
 from tests.retention.factories import ago, make_session, say
-
-TRY = {
-    "preview": "yes",
-    "messages": "30 days",
-    "summaries": "2 years",
-    "archive": "7 years",
-    "archive_mode": "sealed",
-    "zone": "UTC",
-}
 
 
 def test_retention_preview_shows_masked_words_of_what_would_go(
@@ -27,7 +19,7 @@ def test_retention_preview_shows_masked_words_of_what_would_go(
     session = make_session(tenant, made_at=ago(60))
     say(tenant, session, [ago(60)], text="Write to jo@example.com")
 
-    page = unescape(signed_in("dora").post("/admin/retention/", TRY).content.decode())
+    page = unescape(signed_in("dora").post("/admin/retention/", SHORTER).content.decode())
 
     assert "Write to [EMAIL_" in page
     assert "jo@example.com" not in page
@@ -41,7 +33,7 @@ def test_preview_stops_counting(
     say(tenant, make_session(tenant, made_at=ago(60)), [ago(60)] * 5)
     monkeypatch.setattr(policies, "MOST_COUNTED", 3)
 
-    page = signed_in("dora").post("/admin/retention/", TRY).content.decode()
+    page = signed_in("dora").post("/admin/retention/", SHORTER).content.decode()
 
     assert "more than 3" in page
 
