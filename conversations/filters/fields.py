@@ -94,7 +94,7 @@ ORDERS: Mapping[Kind, tuple[str, ...]] = {
     Kind.MEMORIES: ("id", "created_at"),
 }
 # A session that nobody has written to has no last message.
-NULLABLE_ORDERS = frozenset({"last_message_at"})
+NULLABLE_ORDERS = frozenset({"last_message_at", "last_message_hour"})
 
 
 def allowed_fields(kind: Kind) -> str:

@@ -7,7 +7,7 @@ from django.db import models
 
 from conversations import ids, triggers
 from conversations.enums import Entity, Role, SessionStatus
-from conversations.models.fields import RowVersionField, TenantOwned, reference
+from conversations.models.fields import RowVersionField, TenantOwned, hour_of, reference
 from conversations.querysets import LiveQuerySet, MessageQuerySet, TenantQuerySet
 
 
@@ -53,6 +53,12 @@ class Session(TenantOwned):
     message_count = models.IntegerField(default=0)  # not deleted, erased or purged
     last_position = models.IntegerField(default=0)  # ever given
     last_message_at = models.DateTimeField(null=True, blank=True)
+    # What the index holds of it: no append within the hour has to write any index of this table (a HOT update).
+    last_message_hour = models.GeneratedField(
+        expression=hour_of(models.F("last_message_at")),
+        output_field=models.DateTimeField(null=True),
+        db_persist=True,
+    )
     # The span of its messages' `created_at`, so that a look at one session prunes the partitions.
     earliest_at = models.DateTimeField(default=ids.now, editable=False)
     closed_at = models.DateTimeField(null=True, blank=True)
@@ -77,8 +83,7 @@ class Session(TenantOwned):
             # One index for both directions: null is less than every time (`filters.ordering`).
             models.Index(
                 "tenant",
-                models.F("last_message_at").desc(nulls_last=True),
-                models.F("id").desc(),
+                models.F("last_message_hour").desc(nulls_last=True),
                 name="session_last_message",
             ),
             # Outcomes are few: open sessions, whose rows change with every append, are not in it.

@@ -56,3 +56,8 @@ def reference(to: str, related_name: str = "+", *, null: bool = False) -> Any:
         null=null,
         blank=null,
     )
+
+
+def hour_of(time: Any) -> Func:
+    """The full hour (UTC) of a moment, as PostgreSQL makes it."""
+    return Func(time, template="date_bin('1 hour', %(expressions)s, 'epoch')")

@@ -13,13 +13,14 @@ from uuid import UUID
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, transaction
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, Q, QuerySet, Value
 
 from conversations import ids, presenters
 from conversations.exceptions import FieldError, Invalid, NotFound
 from conversations.filters import (
     And,
     Comparison,
+    FieldPath,
     Filter,
     Kind,
     Operator,
@@ -30,6 +31,7 @@ from conversations.filters import (
 )
 from conversations.filters.ordering import OrderKey
 from conversations.models import Memory, Session
+from conversations.models.fields import hour_of
 from conversations.services.memory_contents import open_memories
 from conversations.services.reading import external_ids, present, visible_messages
 from conversations.services.sessions import present_sessions
@@ -109,10 +111,15 @@ def show(kind: Kind, tenant_id: UUID, rows: Iterable[Model]) -> list[dict[str, A
 
 
 def by_index(order: Order) -> Order:
-    """The same order by fewer columns: an id carries the microsecond of its row, so it sorts as `created_at` does."""
+    """The same order by columns that an index has.
+
+    An id carries the microsecond of its row, so it sorts as `created_at` does; a time comes in the order of its hour.
+    """
     match order.keys:
         case (OrderKey("created_at", descending), OrderKey("id", same)) if same is descending:
             return Order(order.keys[1:])
+        case (OrderKey("last_message_at", descending), *_):
+            return Order((OrderKey("last_message_hour", descending), *order.keys))
         case _:
             return order
 
@@ -124,18 +131,18 @@ def _queryable(kind: Kind) -> Queryable:
 
 
 def _moments(tree: Filter) -> Q:
-    """What a filter by time says of the ids, which carry it: they have the index, and they prune partitions."""
+    """What a filter by time says of columns that an index has: of ids, which also prune partitions, and of hours."""
     bounds = Q()
     for part in tree.parts if isinstance(tree, And) else (tree,):
         match part:
-            case Comparison(field, Operator.GT | Operator.GTE, datetime() as at) if (
-                field.name == "created_at"
-            ):
+            case Comparison(FieldPath(name="created_at"), Operator.GT | Operator.GTE, datetime() as at):
                 bounds &= Q(pk__gte=ids.floor_id(at))
-            case Comparison(field, Operator.LT | Operator.LTE, datetime() as at) if (
-                field.name == "created_at"
-            ):
+            case Comparison(FieldPath(name="created_at"), Operator.LT | Operator.LTE, datetime() as at):
                 bounds &= Q(pk__lt=ids.floor_id(at + _MILLISECOND))
+            case Comparison(FieldPath(name="last_message_at"), Operator.GT | Operator.GTE, datetime() as at):
+                bounds &= Q(last_message_hour__gte=hour_of(Value(at)))
+            case Comparison(FieldPath(name="last_message_at"), Operator.LT | Operator.LTE, datetime() as at):
+                bounds &= Q(last_message_hour__lte=hour_of(Value(at)))
     return bounds
 
 

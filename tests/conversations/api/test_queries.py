@@ -1,14 +1,16 @@
 """`/query`, `/count` and `/exists`, as `API.md` section 3 has them."""
 
 from datetime import UTC, datetime, timedelta
+from operator import eq, ge, gt, le, lt
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 
 from conversations.exceptions import Invalid
-from conversations.filters import Kind, parse_filter
+from conversations.filters import Kind, parse_filter, parse_order
 from conversations.models import Customer, Session
 from conversations.services import querying
+from conversations.services.querying import by_index
 from conversations.tenancy import tenant_scope
 from tests.conversations.api.conftest import Caller
 
@@ -109,6 +111,43 @@ def test_query_orders_sessions_by_their_last_message_with_silent_ones_last(calle
         for after in (first, second)
     ]
     assert pages == [second, silent]
+
+
+HOUR = datetime(2026, 3, 1, 10, tzinfo=UTC)
+LAST_MESSAGES = [
+    HOUR + timedelta(microseconds=n) for n in (-1, 0, 1, 1_800_000_000, 3_599_999_999, 3_600_000_000)
+]
+
+
+@pytest.mark.parametrize("operator", ["$gt", "$gte", "$lt", "$lte", "$eq"])
+@pytest.mark.parametrize("at", [*LAST_MESSAGES, HOUR + timedelta(minutes=7)])
+def test_sessions_are_filtered_by_the_microsecond_of_their_last_message(caller, operator, at):
+    with tenant_scope(caller.tenant_id):
+        rows = [
+            Session.objects.create(tenant_id=caller.tenant_id, last_message_at=moment)
+            for moment in (None, *LAST_MESSAGES)
+        ]
+    holds = {"$gt": gt, "$gte": ge, "$lt": lt, "$lte": le, "$eq": eq}[operator]
+    expected = [str(row.id) for row in rows[1:] if holds(row.last_message_at, at)]
+
+    answer = found(
+        caller, "sessions", {"last_message_at": {operator: at.isoformat()}}, order_by=["last_message_at"]
+    )
+
+    assert answer == expected
+
+
+def test_sessions_by_their_last_message_are_read_from_an_index(caller):
+    with tenant_scope(caller.tenant_id):
+        order = by_index(parse_order(["-last_message_at"], Kind.SESSIONS))
+        rows = Session.objects.for_tenant(caller.tenant_id).order_by(*order.expressions())[:50]
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+            cursor.execute("SET LOCAL enable_sort = off")
+        plan = rows.explain()
+
+    assert "Incremental Sort" in plan
+    assert "session_last_message" in plan
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,24 @@ def test_the_first_append_takes_two_statements_however_many_and_the_next_one(dat
     assert (len(first), len(second)) == (2, 1)
 
 
+def test_appends_leave_the_indexes_of_the_sessions_row_alone(database):
+    tenant = make_tenant()
+    session = make_session(tenant, customer_id="ann")
+    say(tenant, session, "the first of the hour")
+
+    for _ in range(20):
+        say(tenant, session, "hello")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute(
+            "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'conversations_session'"
+        )
+        updated, hot = cursor.fetchone()
+
+    assert updated >= 20
+    assert updated - hot <= 2  # one for the hour's first, one should the hour turn
+
+
 def test_an_append_with_external_ids_takes_three(database, statements):
     tenant = make_tenant()
     session = make_session(tenant, customer_id="ann")
