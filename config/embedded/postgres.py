@@ -44,6 +44,7 @@ _SETTINGS = {
     "max_wal_senders": "0",
     "wal_level": "minimal",
     "random_page_cost": "1.1",
+    "autovacuum_naptime": "10s",  # until it is analysed, a young table is read by whichever index comes first
     "log_min_messages": "log",
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",

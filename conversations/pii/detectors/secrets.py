@@ -58,7 +58,8 @@ _PASSWORD = re.compile(
     r"|[ \t]|(?<=[码碼令钥鑰]))[ \t]{0,3}[\"'`]?"
     r"(?P<value>[!#-&)-Z\\\]-_a-~][!#-&(-_a-~]{3,127})"
 )
-_PASSWORD_HINTS = ("pass", "pwd", "secret", "key", "token", "pin", "密码", "密碼", "口令", "密钥", "密鑰")
+_PASSWORD_HINTS = ("pass", "pwd", "secret", "key", "token", "密码", "密碼", "口令", "密钥", "密鑰")
+_PIN_HINT = re.compile("pin(?![a-z])")  # shops speak of shipping
 _ONE_TIME = re.compile(
     r"(?:(?<![A-Za-z])(?i:otp|one[- ]time (?:code|password|passcode|pin)"
     r"|(?:verification|security|access|login) code|cvv2?|cvc2?)"
@@ -94,7 +95,7 @@ class Secrets:
             yield from _values(_PRIVATE_KEY, text, group=0)
         if "://" in text and "@" in text:
             yield from _values(_URL_CREDENTIALS, text)
-        if _has_any(lowered, _PASSWORD_HINTS):
+        if _has_any(lowered, _PASSWORD_HINTS) or _PIN_HINT.search(lowered):
             yield from _passwords(text)
         if _has_any(lowered, _ONE_TIME_HINTS):
             yield from _values(_ONE_TIME, text)
