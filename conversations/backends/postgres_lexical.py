@@ -6,7 +6,6 @@ the operator is not leakproof.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 from uuid import UUID
@@ -21,11 +20,9 @@ from conversations.exceptions import TenantMissing
 DATABASE = "ops"
 MOST_LEXEMES = 256
 MOST_SESSIONS = 1_000
-# PostgreSQL refuses a vector of 1 MiB, a lexeme of 2 KiB, positions above 16,383 and more than 256 of one lexeme.
+# PostgreSQL refuses a vector of 1 MiB and a lexeme of 2 KiB.
 MOST_BYTES = 900_000
 LONGEST_LEXEME = 2_000
-LAST_POSITION = 16_383
-MOST_POSITIONS = 255
 
 _MESSAGES = """
     SELECT message_id, ts_rank({column}, %s::tsquery) AS rank FROM conversations_messageindex
@@ -123,32 +120,32 @@ def tsquery(terms: Iterable[str], operator: Literal["|", "&"] = "|") -> str:
 
 def tsvector(terms: Sequence[str]) -> str:
     """The terms with their positions, as the text of a `tsvector`, cut before PostgreSQL would refuse it."""
-    positions: defaultdict[str, list[int]] = defaultdict(list)
-    for position, term in enumerate(_fitting(terms), start=1):
-        positions[term].append(position)
-    return " ".join([_entry(term, found) for term, found in positions.items() if _is_indexable(term)])
+    # PostgreSQL joins what it is told of a term in several places, and drops the positions that it has no room for.
+    return " ".join(
+        [
+            f"{term if term.isalnum() else _quoted(term)}:{position}"
+            for position, term in enumerate(_fitting(terms), start=1)
+            if _is_indexable(term)
+        ]
+    )
 
 
 def _fitting(terms: Sequence[str]) -> Sequence[str]:
-    """As many of the first terms as surely have room in one vector."""
+    """As many of the first terms as surely have room in one vector; of too many, each only where it comes first."""
     # What an entry takes at most: four bytes a character, a counter, its position, and padding.
     if 4 * sum(map(len, terms)) + 8 * len(terms) < MOST_BYTES:
         return terms
     seen: set[str] = set()
     room = MOST_BYTES
-    for place, term in enumerate(terms):
-        room -= 2 if term in seen else len(term.encode()) + 6
+    fitting = []
+    for term in terms:
+        new = "" if term in seen else term
+        room -= len(new.encode()) + 6
         if room < 0:
-            return terms[:place]
+            break
         seen.add(term)
-    return terms
-
-
-def _entry(term: str, positions: list[int]) -> str:
-    if len(positions) == 1 and positions[0] < LAST_POSITION:
-        return f"{term if term.isalnum() else _quoted(term)}:{positions[0]}"
-    kept = [min(position, LAST_POSITION) for position in positions[:MOST_POSITIONS]]
-    return f"{_quoted(term)}:{','.join(map(str, kept))}"
+        fitting.append(new)
+    return fitting
 
 
 def _messages(text: str, where: SearchFilter, limit: int) -> tuple[str, list[Any]]:
