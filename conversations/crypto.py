@@ -15,6 +15,7 @@ import os
 import re
 import struct
 from dataclasses import dataclass, field
+from functools import cache
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -41,9 +42,11 @@ class DataKeyMaterial:
 
     id: UUID
     secret: bytes = field(repr=False)
+    header: bytes = field(init=False, repr=False, compare=False)  # how what it seals begins
     cipher: AESGCM = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "header", _SEALED + self.id.bytes)
         object.__setattr__(self, "cipher", _cipher(self.secret))
 
     @classmethod
@@ -58,9 +61,8 @@ def new_secret() -> bytes:
 
 def seal(plaintext: bytes, *, key: DataKeyMaterial, aad: bytes) -> bytes:
     """`plaintext` encrypted and bound to `aad`, 45 bytes longer."""
-    header = _SEALED + key.id.bytes
     nonce = os.urandom(_NONCE_BYTES)
-    return header + nonce + key.cipher.encrypt(nonce, plaintext, header + aad)
+    return key.header + nonce + key.cipher.encrypt(nonce, plaintext, key.header + aad)
 
 
 def key_id(sealed: bytes | memoryview) -> UUID:
@@ -72,11 +74,10 @@ def key_id(sealed: bytes | memoryview) -> UUID:
 
 def unseal(sealed: bytes | memoryview, *, key: DataKeyMaterial, aad: bytes) -> bytes:
     """What was sealed; `SealBroken` for any other key, any other `aad` and any altered byte."""
-    if key_id(sealed) != key.id:
-        raise SealBroken("Sealed under another key.")
+    if len(sealed) < SEAL_OVERHEAD or sealed[:_HEADER_BYTES] != key.header:
+        raise SealBroken("Not a value that this key has sealed.")
     body = _HEADER_BYTES + _NONCE_BYTES
-    header = bytes(sealed[:_HEADER_BYTES])
-    return _open(key.cipher, sealed[_HEADER_BYTES:body], sealed[body:], header + aad)
+    return _open(key.cipher, sealed[_HEADER_BYTES:body], sealed[body:], key.header + aad)
 
 
 def wrap(secret: bytes, *, parent: bytes, aad: bytes) -> bytes:
@@ -97,7 +98,7 @@ def unwrap(wrapped: bytes | memoryview, *, parent: bytes, aad: bytes) -> bytes:
 
 def row_aad(tenant_id: UUID, table: str, column: str, row_id: UUID) -> bytes:
     """The place a sealed value belongs to: in any other row, column, table or tenant it does not open."""
-    return b"".join((tenant_id.bytes, row_id.bytes, _framed(table.encode()), _framed(column.encode())))
+    return tenant_id.bytes + row_id.bytes + _place(table, column)
 
 
 def hmac_digest(key: bytes, *parts: bytes | str) -> bytes:
@@ -181,6 +182,11 @@ def _open(cipher: AESGCM, nonce: bytes | memoryview, body: bytes | memoryview, a
         return cipher.decrypt(nonce, body, aad)
     except InvalidTag:
         raise SealBroken from None  # the cause has nothing to add
+
+
+@cache
+def _place(table: str, column: str) -> bytes:
+    return _framed(table.encode()) + _framed(column.encode())
 
 
 def _framed(part: bytes) -> bytes:
