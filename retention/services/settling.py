@@ -45,7 +45,8 @@ _LOCK_SESSIONS = """
 _LOCK_MESSAGES = """
     SELECT m.id FROM conversations_message m
     JOIN unnest(%(ids)b::uuid[], %(versions)b::bigint[]) AS u (id, version) ON m.id = u.id
-    WHERE m.tenant_id = %(tenant)s AND m.row_version = u.version ORDER BY m.id FOR UPDATE OF m
+    WHERE m.tenant_id = %(tenant)s AND m.id BETWEEN %(first)s AND %(last)s AND m.row_version = u.version
+    ORDER BY m.id FOR UPDATE OF m
 """
 _ARCHIVE = """
     INSERT INTO retention_archiverecord (id, tenant_id, created_at, session_id, customer_id, role, position, mode,
@@ -54,7 +55,8 @@ _ARCHIVE = """
         u.sealed, u.scrubbed, m.identifiers, u.digest, %(now)s, m.hidden_at, u.document::tsvector
     FROM unnest(%(ids)b::uuid[], %(sealed)b::bytea[], %(scrubbed)b::text[], %(digests)b::bytea[], %(documents)b::text[])
         AS u (id, sealed, scrubbed, digest, document)
-    JOIN conversations_message m ON m.tenant_id = %(tenant)s AND m.id = u.id
+    JOIN conversations_message m
+        ON m.tenant_id = %(tenant)s AND m.id BETWEEN %(first)s AND %(last)s AND m.id = u.id
     ON CONFLICT (id) DO NOTHING
 """
 _DELETE = "DELETE FROM conversations_message WHERE tenant_id = %(tenant)s AND id = ANY (%(ids)b::uuid[])"
@@ -176,6 +178,8 @@ def _lock(tenant_id: UUID, sources: Sequence[Source]) -> set[UUID]:
     execute_in_bulk(_LOCK_SESSIONS, {"tenant": tenant_id, "sessions": sessions})
     values = {
         "tenant": tenant_id,
+        "first": sources[0].id,
+        "last": sources[-1].id,
         "ids": [source.id for source in sources],
         "versions": [source.row_version for source in sources],
     }
@@ -191,6 +195,8 @@ def _archive(tenant_id: UUID, packed: Sequence[Packed], policy: Policy, now: dat
             "tenant": tenant_id,
             "mode": str(policy.archive_mode.value),
             "now": now,
+            "first": packed[0].id,
+            "last": packed[-1].id,
             "ids": [one.id for one in packed],
             "sealed": [one.sealed for one in packed],
             "scrubbed": [one.scrubbed for one in packed],
