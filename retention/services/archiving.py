@@ -1,6 +1,7 @@
 """The archive: a message becomes a sealed record, and a record opens as the message it was."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,7 @@ from conversations.crypto import DataKeyMaterial
 from conversations.enums import KeyOwner
 from conversations.exceptions import KeyDestroyed, SealBroken
 from conversations.pii import scrub_json
-from conversations.services.contents import keyed_identifier, message_aad
+from conversations.services.contents import Scrubber, message_aad
 from retention.compression import compress, decompress
 from retention.enums import ArchiveMode
 from retention.models import ArchiveRecord
@@ -26,9 +27,10 @@ log = structlog.get_logger(__name__)
 
 TABLE = ArchiveRecord._meta.db_table
 JSON_COLUMNS = ("usage", "agent_responses", "metadata", "pii")
+SLICE = 100  # messages that are packed while PostgreSQL stores those before them
 
 
-class Kept(msgspec.Struct, array_like=True, frozen=True):
+class Kept(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What a record says beyond its columns. JSON stays the text it was; new fields go to the end."""
 
     said: msgspec.Raw  # msgpack [content, attachments], byte for byte what the message had sealed
@@ -46,7 +48,7 @@ class Kept(msgspec.Struct, array_like=True, frozen=True):
     occurred_at: datetime | None
 
 
-class Source(msgspec.Struct, frozen=True):
+class Source(msgspec.Struct, frozen=True, gc=False):
     """A message as it leaves the live table; JSON as text."""
 
     id: UUID
@@ -70,8 +72,7 @@ class Source(msgspec.Struct, frozen=True):
     occurred_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(msgspec.Struct, frozen=True, gc=False):
     """What an archive record has beside the columns it copies from its message."""
 
     id: UUID
@@ -91,22 +92,19 @@ class Packing:
     )  # does not open although its key is there: evidence, to be kept
 
 
-def pack(tenant_id: UUID, sources: Sequence[Source], mode: ArchiveMode) -> Packing:
-    """The records of these messages, sealed under the keys that sealed the messages. Runs inside a tenant scope."""
-    packing = Packing()
+def pack(tenant_id: UUID, sources: Sequence[Source], mode: ArchiveMode) -> Iterator[Packing]:
+    """The records of these messages, slice by slice, sealed under the keys that sealed the messages.
+
+    Runs inside a tenant scope, and goes on beside the caller, who may use the connection meanwhile.
+    """
     if not sources:
-        return packing
-    packer = _Packer(tenant_id, mode)
-    keys = _keys(tenant_id, {crypto.key_id(source.sealed) for source in sources})
-    for source in sources:
-        if (key := keys.get(crypto.key_id(source.sealed))) is None:
-            continue
-        try:
-            packing.records.append(packer.pack(source, key))
-        except SealBroken:
-            log.error("archive.message_unreadable", tenant=str(tenant_id), message=str(source.id))
-            packing.broken.add(source.id)
-    return packing
+        return iter(())
+    packer = _Packer(tenant_id, sources, mode)
+    thread = ThreadPoolExecutor(1, thread_name_prefix="packer")
+    slices = [sources[first : first + SLICE] for first in range(0, len(sources), SLICE)]
+    packings = thread.map(packer.pack, slices)
+    thread.shutdown(wait=False)  # what was asked for is still done
+    return packings
 
 
 def open_record(record: ArchiveRecord, *, customer: str | None) -> dict[str, Any]:
@@ -137,13 +135,28 @@ class _Row:
 
 
 class _Packer:
-    """Packs messages of one tenant, with the placeholders that the tenant's messages have."""
+    """Packs messages of one tenant, with the placeholders that the tenant's messages have. Needs no database."""
 
-    def __init__(self, tenant_id: UUID, mode: ArchiveMode) -> None:
+    def __init__(self, tenant_id: UUID, sources: Iterable[Source], mode: ArchiveMode) -> None:
         self._tenant_id, self._mode = tenant_id, mode
+        self._keys = _keys(tenant_id, {crypto.key_id(source.sealed) for source in sources})
         self._digest_key = keyring.sealing_key(tenant_id, KeyOwner.INDEX, tenant_id).secret
+        self._scrubber = Scrubber(tenant_id)
+        self._scrubber.load()
 
-    def pack(self, source: Source, key: DataKeyMaterial) -> Packed:
+    def pack(self, sources: Iterable[Source]) -> Packing:
+        packing = Packing()
+        for source in sources:
+            if (key := self._keys.get(crypto.key_id(source.sealed))) is None:
+                continue
+            try:
+                packing.records.append(self._record(source, key))
+            except SealBroken:
+                log.error("archive.message_unreadable", tenant=str(self._tenant_id), message=str(source.id))
+                packing.broken.add(source.id)
+        return packing
+
+    def _record(self, source: Source, key: DataKeyMaterial) -> Packed:
         """SealBroken when the message does not open."""
         said = crypto.unseal(source.sealed, key=key, aad=message_aad(self._tenant_id, source.id))
         kept = _kept(source, said) if self._mode is ArchiveMode.SEALED else self._scrubbed(source)
@@ -178,7 +191,7 @@ class _Packer:
         return msgspec.json.encode(value).decode()
 
     def _tag(self, kind: str, normalised: str) -> str:
-        return keyed_identifier(self._tenant_id, kind, normalised)[:3].hex()
+        return self._scrubber.digest(kind, normalised)[:3].hex()
 
 
 def _kept(source: Source, said: bytes) -> Kept:

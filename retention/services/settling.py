@@ -120,16 +120,20 @@ def settle_messages(
     execute_in_bulk("SELECT set_config('app.reason', %(reason)s, true)", {"reason": str(reason.value)})
     judged = _read(tenant_id, policy, selection, now, limit, tuple(Verdict) if keeping else ENDS)
     to_archive = [source for verdict, source in judged if verdict is Verdict.ARCHIVE]
-    packing = archiving.pack(tenant_id, to_archive, policy.archive_mode)
-    ending = [source for verdict, source in judged if verdict in ENDS and source.id not in packing.broken]
-    locked = _lock(tenant_id, ending)
-    packed = [one for one in packing.records if one.id in locked]
-    _archive(tenant_id, packed, policy, now)
-    gone = [source for source in ending if source.id in locked]
+    packings = archiving.pack(tenant_id, to_archive, policy.archive_mode)
+    ending = [source for verdict, source in judged if verdict in ENDS]
+    free = _lock(tenant_id, ending)
+    archived = 0
+    for packing in packings:
+        records = [record for record in packing.records if record.id in free]
+        _archive(tenant_id, records, policy, now)
+        archived += len(records)
+        free -= packing.broken
+    gone = [source for source in ending if source.id in free]
     _delete(tenant_id, gone)
     return Settled(
-        archived=len(packed),
-        destroyed=len(gone) - len(packed),
+        archived=archived,
+        destroyed=len(gone) - archived,
         leaves=tuple(leaf_of(source.id, source.row_version, source.sealed) for source in gone),
         ids=tuple(source.id for source in gone),
         session_ids=tuple({source.session_id for source in gone}),
