@@ -29,6 +29,7 @@ class Migration(migrations.Migration):
             index=models.Index(
                 models.F("tenant"),
                 models.OrderBy(models.F("last_message_hour"), descending=True, nulls_last=True),
+                condition=models.Q(hidden_at__isnull=True),
                 name="session_last_message",
             ),
         ),

@@ -84,6 +84,8 @@ class Session(TenantOwned):
             models.Index(
                 "tenant",
                 models.F("last_message_hour").desc(nulls_last=True),
+                # Of those that lists show: no look-up by id may take it for its index.
+                condition=models.Q(hidden_at__isnull=True),
                 name="session_last_message",
             ),
             # Outcomes are few: open sessions, whose rows change with every append, are not in it.
