@@ -27,6 +27,7 @@ class Ledger:
     def __init__(self, tenant_id: UUID) -> None:
         self._tenant_id = tenant_id
         self._hash = keyring.hasher(tenant_id)
+        self._keys: dict[bytes, bytes] = {}
         self._noted: dict[bytes, UUID] = {}
 
     def lock(self) -> None:
@@ -38,7 +39,7 @@ class Ledger:
 
     def find(self, identities: Iterable[bytes]) -> Mapping[bytes, UUID]:
         """What became of those that are known, by their identity."""
-        by_key = {self._key(one): one for one in identities}
+        by_key = {self._key(one): one for one in set(identities)}
         values = {"tenant": self._tenant_id, "keys": list(by_key)}
         return {by_key[key]: object_id for key, object_id in fetch_all(_FIND, values)}
 
@@ -54,4 +55,6 @@ class Ledger:
         self._noted.clear()
 
     def _key(self, identity: bytes) -> bytes:
-        return self._hash("imported", identity.hex())
+        if (key := self._keys.get(identity)) is None:
+            key = self._keys[identity] = self._hash("imported", identity.hex())
+        return key

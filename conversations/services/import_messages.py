@@ -1,4 +1,4 @@
-"""Messages of an import: the rows and triggers of an append, for many sessions with four statements."""
+"""Messages of an import: the rows and triggers of an append, for many sessions with a few statements."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from uuid import UUID
 from conversations import ids, keyring
 from conversations.importing import ImportedMessage
 from conversations.importing.identity import is_uuid
-from conversations.models import Session
+from conversations.models import Session, Tombstone
 from conversations.services.contents import Prepared, key_owner
 from conversations.services.import_ledger import Ledger
 from conversations.services.late_arrivals import external_digest
@@ -32,14 +32,15 @@ _LOCK = """
     ORDER BY s.id FOR UPDATE OF s
 """
 _KNOWN = """
-    SELECT m.session_id, m.external_id, m.id, NULL::bytea FROM conversations_message m
+    SELECT m.session_id, m.external_id, m.id FROM conversations_message m
     WHERE m.tenant_id = %(tenant)s AND m.session_id = ANY (%(sessions)s)
       AND m.external_id = ANY (%(external_ids)s::text[]) AND m.hidden_at IS NULL
     UNION ALL
-    SELECT NULL, NULL, m.id, NULL::bytea FROM conversations_message m
+    SELECT NULL, NULL, m.id FROM conversations_message m
     WHERE m.tenant_id = %(tenant)s AND m.id = ANY (%(ids)s) AND m.hidden_at IS NULL
-    UNION ALL
-    SELECT NULL, NULL, t.object_id, t.digest FROM conversations_tombstone t
+"""
+_GRAVES = """
+    SELECT t.object_id, t.digest FROM conversations_tombstone t
     WHERE t.tenant_id = %(tenant)s AND t.kind = 'message'
       AND (t.digest = ANY (%(digests)b::bytea[]) OR t.object_id = ANY (%(ids)s))
 """
@@ -99,7 +100,7 @@ def store_messages(tenant_id: UUID, ledger: Ledger, ready: Sequence[Ready]) -> S
         return result
     _name_customers(tenant_id, ready)
     sessions = _lock(tenant_id, {one.session_id for one in ready})
-    there, buried = _known(tenant_id, ready)
+    there, buried = _known(tenant_id, ready), _buried(tenant_id, ready)
     by_session: defaultdict[UUID, list[Ready]] = defaultdict(list)
     for one in ready:
         if (problem := _problem(tenant_id, one, sessions, buried)) is not None:
@@ -137,29 +138,36 @@ def _lock(tenant_id: UUID, session_ids: set[UUID]) -> dict[UUID, OpenSession]:
     return {row[0]: OpenSession(*row) for row in rows}
 
 
-def _known(tenant_id: UUID, ready: Sequence[Ready]) -> tuple[dict[object, UUID], set[object]]:
-    """Messages that are there, by session and external id and by their own id; and what was buried."""
+def _known(tenant_id: UUID, ready: Sequence[Ready]) -> dict[object, UUID]:
+    """Messages that are there, by session and external id and by their own id."""
     named = [one for one in ready if one.record.given.external_id is not None]
-    own = [UUID(name) for one in ready if is_uuid(name := one.record.source_id)]
+    own = _own_ids(ready)
     if not named and not own:
-        return {}, set()
+        return {}
     values = {
         "tenant": tenant_id,
         "sessions": list({one.session_id for one in named}),
         "external_ids": [one.record.given.external_id for one in named],
-        "digests": [_digest(tenant_id, one) for one in named],
         "ids": own,
     }
-    there: dict[object, UUID] = {}
-    buried: set[object] = set()
-    for session_id, external_id, object_id, digest in execute(_KNOWN, values).fetchall():
-        if session_id is not None:
-            there[session_id, external_id] = object_id
-        elif digest is not None:
-            buried |= {bytes(digest), str(object_id)}
-        else:
-            there[str(object_id)] = object_id
-    return there, buried
+    return {
+        str(object_id) if session_id is None else (session_id, external_id): object_id
+        for session_id, external_id, object_id in execute(_KNOWN, values).fetchall()
+    }
+
+
+def _buried(tenant_id: UUID, ready: Sequence[Ready]) -> set[object]:
+    """Messages that were deleted or erased, by the digests of their external ids and by their own ids."""
+    if not Tombstone.objects.for_tenant(tenant_id).filter(kind="message").exists():
+        return set()  # most imports are a beginning, and digests are not free
+    digests = [digest for one in ready if (digest := _digest(tenant_id, one)) is not None]
+    values = {"tenant": tenant_id, "digests": digests, "ids": _own_ids(ready)}
+    rows = execute(_GRAVES, values).fetchall()
+    return {name for object_id, digest in rows for name in (str(object_id), bytes(digest or b""))}
+
+
+def _own_ids(ready: Sequence[Ready]) -> list[UUID]:
+    return [UUID(name) for one in ready if is_uuid(name := one.record.source_id)]
 
 
 def _problem(
