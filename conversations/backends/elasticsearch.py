@@ -95,7 +95,8 @@ class ElasticsearchStore:
         answer = self.connection.ask(
             SEARCH_SECONDS,
             lambda client: client.msearch(
-                searches=lines, filter_path="responses.status,responses.error.type,responses.hits.hits"
+                searches=lines,
+                filter_path="responses.status,responses.error.type,responses.hits.hits._score,responses.hits.hits.fields",
             ),
         )
         with self.connection.reading():
@@ -106,7 +107,7 @@ class ElasticsearchStore:
             raise StoreUnavailable(self.name, response["error"]["type"])
         # The filter on the answer's fields leaves an empty list of hits out.
         hits = response.get("hits", {"hits": []})["hits"]
-        return [(_id_of(hit), float(hit["_score"])) for hit in hits]
+        return [(UUID(hit["fields"]["id"][0]), float(hit["_score"])) for hit in hits]
 
     # -- mirroring ---------------------------------------------------------------------------------------
 
@@ -332,10 +333,6 @@ def _only(index: str, kind: Kind) -> list[str]:
 
 def _routing(tenant_id: UUID | None) -> str | None:
     return None if tenant_id is None else str(tenant_id)
-
-
-def _id_of(hit: Mapping[str, Any]) -> UUID:
-    return UUID(hit["_id"].split(":")[1])
 
 
 def _held(kind: Kind, hit: Mapping[str, Any]) -> MirroredVersion:
