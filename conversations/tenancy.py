@@ -13,6 +13,12 @@ from conversations.exceptions import TenantMissing
 
 T = TypeVar("T")
 
+# What is prepared inside a scope is planned once: for its values PostgreSQL would plan it anew each time, and over many
+# partitions that takes longer than running it.
+_ANNOUNCE = (
+    "SELECT set_config('app.tenant', %s, true), set_config('plan_cache_mode', 'force_generic_plan', true)"
+)
+
 _current: ContextVar[UUID | None] = ContextVar("tenant", default=None)
 
 
@@ -50,7 +56,7 @@ def _take_snapshot() -> None:
 
 def _announce(tenant_id: UUID) -> None:
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.execute("SELECT set_config('app.tenant', %s, true)", [str(tenant_id)])
+        cursor.execute(_ANNOUNCE, [str(tenant_id)])
 
 
 def current_tenant_id() -> UUID:
