@@ -65,17 +65,20 @@ def count_due(
 ) -> Due:
     """What a purge would find at that moment; with `most`, among so many of the oldest."""
     judged = purgeable.judge(tenant_id, policy, now)
-    rows = judged.sql if most is None else f"SELECT * FROM ({judged.sql}) j ORDER BY j.id LIMIT %(most)s"
+    rows, counted = judged.sql, "true"
+    if most is not None:  # and one more, to know whether there is one
+        numbered = f"SELECT j.*, row_number() OVER (ORDER BY j.id) AS number FROM ({judged.sql}) j"
+        rows, counted = f"{numbered} ORDER BY j.id LIMIT %(most)s + 1", "d.number <= %(most)s"
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FILTER (WHERE d.ends), count(*) FILTER (WHERE d.held), count(*),"
-            f" (array_agg(d.id ORDER BY d.id) FILTER (WHERE d.ends))[1:{SAMPLES}],"
-            " ((%(now)s AT TIME ZONE %(zone)s) - %(period)s::interval) AT TIME ZONE %(zone)s"
-            f" FROM ({rows}) d",
+            f"SELECT count(*) FILTER (WHERE d.ends AND {counted}), count(*) FILTER (WHERE d.held AND {counted}),"
+            f" (array_agg(d.id ORDER BY d.id) FILTER (WHERE d.ends AND {counted}))[1:{SAMPLES}],"
+            " ((%(now)s AT TIME ZONE %(zone)s) - %(period)s::interval) AT TIME ZONE %(zone)s,"
+            f" count(*) > %(most)s IS TRUE FROM ({rows}) d",
             {**judged.values, "most": most},
         )
-        candidates, held, looked_at, samples, cutoff = cursor.fetchone()
-    return Due(candidates, held, tuple(samples or ()), cutoff, looked_at == most)
+        candidates, held, samples, cutoff, has_more = cursor.fetchone()
+    return Due(candidates, held, tuple(samples or ()), cutoff, has_more)
 
 
 def count_overdue(

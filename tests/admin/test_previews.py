@@ -42,7 +42,7 @@ def test_bounded_preview_is_of_the_oldest_and_says_that_there_is_more(tenant: Te
     oldest = say(tenant, make_session(tenant, made_at=ago(200)), [ago(200), ago(199)])
     say(tenant, make_session(tenant, made_at=ago(120)), [ago(120)] * 3)
 
-    whole, part, enough = (preview(tenant_id=tenant.id, most=most)[0].due for most in (None, 2, 6))
+    whole, part, enough = (preview(tenant_id=tenant.id, most=most)[0].due for most in (None, 2, 5))
 
     assert (whole.candidates, whole.has_more) == (5, False)
     assert (part.candidates, part.has_more, list(part.samples)) == (2, True, oldest)
