@@ -111,7 +111,13 @@ def spread(values: Floats, among: NDArray[np.bool_] | None = None) -> Floats:
 
 
 def _spread(feature: Feature) -> Feature:
-    return lambda pool: spread(feature(pool))
+    """The feature spread over all candidates; where it cannot tell them apart, they have it whole or not at all."""
+
+    def spread_feature(pool: Pool) -> Floats:
+        values = feature(pool)
+        return spread(values) if np.ptp(values) else (values > 0).astype(np.float64)
+
+    return spread_feature
 
 
 @lru_cache(maxsize=4096)

@@ -33,6 +33,13 @@ def test_rank_parts_sum_to_the_score():
     assert ranked[0].score > ranked[1].score
 
 
+def test_rank_of_a_lone_candidate_says_what_speaks_for_it():
+    (hit,) = rank(Question.parse("dog"), [candidate("my dog", cosine=0.5, session_score=1)])
+
+    assert {name for name, part in hit.parts.items() if part > 0} >= {"words", "vector"}
+    assert hit.score > 0
+
+
 def test_rank_keeps_the_given_order_among_equals_and_stops_at_the_limit():
     spoken = [candidate("same") for _ in range(5)]
 
