@@ -42,7 +42,7 @@ class MilvusServer:
             "5",
             sys.executable,
             "-m",
-            "milvus_lite",
+            "config.embedded.milvus_server",
             "server",
             "--data-dir",
             str(self.home),
