@@ -29,6 +29,10 @@ MESSAGE_VERDICT = verdict_sql("m.created_at", held=MESSAGE_HELD, erasure="(m.hid
 ENDS = (Verdict.ARCHIVE, Verdict.DESTROY)
 FIRST_ID = UUID(int=0)
 
+# What follows is planned for its values: the bounds of a batch leave one or two of many partitions.
+_BEGIN = """
+    SELECT set_config('app.reason', %(reason)s, true), set_config('plan_cache_mode', 'force_custom_plan', true)
+"""
 _READ = """
     SELECT d.verdict, d.id, d.row_version, d.session_id, d.hidden_at IS NOT NULL, d.sealed, d.scrubbed,
         d.scrubbed_attachments, d.name, d.external_id, d.language, d.intent, d.intent_confidence, d.turn_id, d.model,
@@ -117,7 +121,7 @@ def settle_messages(
     sessions by id, then the messages. With `keeping` the answer names those that had to stay.
     """
     locks.share(tenant_id)
-    execute_in_bulk("SELECT set_config('app.reason', %(reason)s, true)", {"reason": str(reason.value)})
+    execute_in_bulk(_BEGIN, {"reason": str(reason.value)})
     judged = _read(tenant_id, policy, selection, now, limit, tuple(Verdict) if keeping else ENDS)
     to_archive = [source for verdict, source in judged if verdict is Verdict.ARCHIVE]
     packings = archiving.pack(tenant_id, to_archive, policy.archive_mode)
