@@ -85,9 +85,11 @@ class Cues:
         return None
 
     def _nearest_before(self, position: int) -> tuple[int, Cue | None]:
+        if not self._has_any:
+            return 0, None
         asked, end, cue = self._last_asked
         if asked != position:
-            end, cue = self._look_before(position) if self._has_any else (0, None)
+            end, cue = self._look_before(position)
             self._last_asked = (position, end, cue)
         return end, cue
 

@@ -66,8 +66,11 @@ def find(
     found = [span for detector in detectors for span in detector.find(reading)]
     if not found:
         return ()
-    traced = [_traced(span, reading, len(prefix)) for span in _strongest(found)]
-    return tuple(span for span in traced if span.end > 0) if prefix else tuple(traced)
+    kept = _strongest(found)
+    if reading.text is text:
+        return tuple(kept)
+    traced = (_traced(span, reading, len(prefix)) for span in kept)
+    return tuple(span for span in traced if span.end > 0)
 
 
 def _traced(span: Span, reading: Reading, shift: int) -> Span:
