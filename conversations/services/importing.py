@@ -37,7 +37,7 @@ from conversations.services.late_arrivals import late_customers
 from conversations.services.memories import create_memories
 from conversations.tenancy import tenant_scope
 
-BATCH = 1000  # records of one transaction
+BATCH = 2000  # records of one transaction
 BATCH_BYTES = 4 * 1024 * 1024  # of content in one
 AHEAD = 2  # batches read while one is stored
 MOST_ERRORS = 10_000  # told line by line; more are counted
