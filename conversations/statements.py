@@ -23,7 +23,8 @@ def execute(
     """Run a statement. It belongs to the open transaction; where there is none, it is one.
 
     Arrays are best given as `%b`: as text each element is escaped in Python. With `binary` rows come so, and with
-    `prepare=None` a statement is prepared when it has come often enough: for those that are planned by their values.
+    `prepare=None` a statement is prepared only when it has come often enough. Inside a tenant scope what is prepared is
+    planned once; who wants a plan for the values at hand says so to the transaction (`plan_cache_mode`).
     """
     connection = connections[using]
     connection.ensure_connection()
