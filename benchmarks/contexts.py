@@ -12,9 +12,11 @@ import http.client
 import json
 import statistics
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.appends import compare
 from benchmarks.installation import Installation, installation
 
 FEW = (20, 200)  # sessions
@@ -89,16 +91,13 @@ def flatness(installed: Installation, sessions: int) -> None:
     installed.manage("drain_mirror", "--until-empty")
     for some in asked.values():
         measure(client, some, 40)
+
+    def median(count: int) -> float:
+        return statistics.median(measure(client, asked[count], 40))
+
     for few in FEW:
-        ratios = [
-            statistics.median(measure(client, asked[sessions], 40))
-            / statistics.median(measure(client, asked[few], 40))
-            for _ in range(7)
-        ]
-        print(
-            f"a customer of {sessions} sessions against one of {few}: {statistics.median(ratios):.2f}x "
-            f"(range {min(ratios):.2f} to {max(ratios):.2f})"
-        )
+        name = f"a customer of {sessions} sessions against one of {few}"
+        compare(name, partial(median, sessions), partial(median, few), 7, "ms p50")
 
 
 def main() -> None:
