@@ -1,6 +1,7 @@
 """What was imported before: a record's identity over there, hashed under the tenant's key, and what it became here."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from uuid import UUID
 
 from django.db import connection
@@ -26,8 +27,8 @@ class Ledger:
 
     def __init__(self, tenant_id: UUID) -> None:
         self._tenant_id = tenant_id
-        self._hash = keyring.hasher(tenant_id)
-        self._keys: dict[bytes, bytes] = {}
+        hashed = keyring.hasher(tenant_id)
+        self._key = cache(lambda identity: hashed("imported", identity.hex()))  # looked up, then noted
         self._noted: dict[bytes, UUID] = {}
 
     def lock(self) -> None:
@@ -53,8 +54,3 @@ class Ledger:
         ids = list(self._noted.values())
         execute(_NOTE, {"tenant": self._tenant_id, "keys": list(self._noted), "ids": ids})
         self._noted.clear()
-
-    def _key(self, identity: bytes) -> bytes:
-        if (key := self._keys.get(identity)) is None:
-            key = self._keys[identity] = self._hash("imported", identity.hex())
-        return key
