@@ -5,6 +5,7 @@ import pytest
 from milvus_lite.db import MilvusLite
 from milvus_lite.engine import collection
 from milvus_lite.schema.types import CollectionSchema, DataType, FieldSchema
+from milvus_lite.storage.segment import Segment
 
 from config.embedded.milvus_server import search
 
@@ -32,6 +33,10 @@ def test_a_search_finds_what_milvus_lite_finds(
         asked = {"top_k": 20, "expr": 'owner == "o1"', "output_fields": fields}
         expected = made.search([vectors[0]], **asked)
         monkeypatch.setattr(collection, "execute_search_with_index", search)
+        if fields == ["key"]:
+            monkeypatch.setattr(
+                Segment, "row_to_dict", lambda *row: pytest.fail("a row was read for its key")
+            )
         found = made.search([vectors[0]], **asked)
 
     assert len(found[0]) == 20
