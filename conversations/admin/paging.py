@@ -1,4 +1,4 @@
-"""Pages of long lists by their keys: never a COUNT, never an OFFSET."""
+"""Keyset pagination for the lists of the back office: never a COUNT, never an OFFSET."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from django.http import QueryDict
 M = TypeVar("M", bound=models.Model)
 
 SIZE = 50
-REACH = 20_000  # rows looked at for one page where no index answers what is looked for
+REACH = 20_000  # rows scanned for one page when no index serves the filter
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Slice(Generic[M]):
     rows: Sequence[M]
     newer: str
     older: str
-    reached: UUID | None = None  # how far was looked, where that was not to the end
+    reached: UUID | None = None  # where the scan stopped, if before the end
 
     def __bool__(self) -> bool:
         return bool(self.rows)
@@ -30,14 +30,13 @@ class Slice(Generic[M]):
 def newest_first(
     rows: "models.QuerySet[M]",
     query: QueryDict,
-    size: int = SIZE,
     *,
     among: "models.QuerySet[Any] | None" = None,
 ) -> Slice[M]:
     """The page that `older` or `newer` in the query string names; a forged id gives the first page.
 
-    With `among` no more than `REACH` of those rows are looked at, and the page says how far it came: what is rare
-    costs no more in a large table than in a small one.
+    With `among` at most `REACH` of those rows are scanned, and the page says where the scan stopped, so that a rare
+    match costs no more in a large table than in a small one.
     """
     newer_than, older_than = identifier(query, "newer"), identifier(query, "older")
     backwards = newer_than is None
@@ -50,9 +49,9 @@ def newest_first(
         near = among.filter(**{beyond: start}) if start is not None else among
         limit = near.order_by(order).values_list("pk", flat=True)[REACH - 1 : REACH].first()
         rows = rows.filter(**{within: limit}) if limit is not None else rows
-    found = list(rows.order_by(order)[: size + 1])
-    page = found[:size]
-    more = len(found) > size
+    found = list(rows.order_by(order)[: SIZE + 1])
+    page = found[:SIZE]
+    more = len(found) > SIZE
     if more:
         limit = None
     last = page[-1].pk if more else limit
@@ -68,7 +67,7 @@ def newest_first(
 
 
 def identifier(query: QueryDict, name: str) -> UUID | None:
-    """The id of that name in a query string; None for anything that is none."""
+    """The id under that name in a query string; None when it is missing or malformed."""
     try:
         return UUID(query.get(name, ""))
     except ValueError:
