@@ -106,9 +106,9 @@ def opening_keys(tenant_id: UUID, key_ids: Iterable[UUID]) -> Mapping[UUID, Data
     return keys
 
 
-def create_key(tenant_id: UUID, owner: KeyOwner, owner_id: UUID, customer_id: UUID | None = None) -> DataKey:
+def create_key(tenant_id: UUID, owner: KeyOwner, owner_id: UUID) -> DataKey:
     """A new wrapped key; when another transaction was faster, theirs."""
-    key = _new_key(tenant_id, owner, owner_id, ids.now(), customer_id)
+    key = _new_key(tenant_id, owner, owner_id, ids.now())
     try:
         with transaction.atomic():
             key.save(force_insert=True)

@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-KEY_SIZE, SIGNATURE_SIZE = 32, 64
+KEY_SIZE = 32
 
 
 class InvalidKey(ValueError):

@@ -33,7 +33,7 @@ def execute(
         return cursor.execute(query, values, prepare=prepare, binary=binary)
 
 
-def fetch_all(query: str, values: Mapping[str, Any], using: str = DEFAULT_DB_ALIAS) -> list[tuple[Any, ...]]:
+def fetch_all(query: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """All rows of a query, answered in binary."""
-    with connections[using].wrap_database_errors:
-        return execute(query, values, using, binary=True).fetchall()
+    with connections[DEFAULT_DB_ALIAS].wrap_database_errors:
+        return execute(query, values, binary=True).fetchall()

@@ -59,14 +59,6 @@ def _announce(tenant_id: UUID) -> None:
         cursor.execute(_ANNOUNCE, [str(tenant_id)])
 
 
-def current_tenant_id() -> UUID:
-    """The tenant in scope; TenantMissing when there is none."""
-    tenant_id = _current.get()
-    if tenant_id is None:
-        raise TenantMissing("No tenant is in scope.")
-    return tenant_id
-
-
 class TenantQuery(Query):
     """A query that refuses to run as `app` without a tenant: PostgreSQL would answer with silence, not an error."""
 

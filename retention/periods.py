@@ -104,9 +104,9 @@ def expires_at(created_at: datetime, period: Period, zone: str) -> datetime:
     return _instant(period.after(local), ZoneInfo(zone))
 
 
-def expires_sql(column: str, *, zone: str = "%(zone)s", period: str = "%(period)s") -> str:
-    """The SQL twin of `expires_at`. All three are SQL: names of columns, or placeholders for parameters."""
-    return f"((({column} AT TIME ZONE {zone}) + ({period})::interval) AT TIME ZONE {zone})"
+def expires_sql(column: str, *, period: str = "%(period)s") -> str:
+    """The SQL twin of `expires_at`, for the parameter `zone`. Both arguments are SQL: a column, a placeholder."""
+    return f"((({column} AT TIME ZONE %(zone)s) + ({period})::interval) AT TIME ZONE %(zone)s)"
 
 
 def bounds(now: datetime, period: Period) -> Bounds:

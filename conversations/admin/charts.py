@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT, FLOOR, GAP = 420, 130, 20, 2
+SHOWN = 6  # shares of a list
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ class Share:
     percent: float
 
 
-def shares(values: Sequence[tuple[str, int]], most: int = 6) -> list[Share]:
-    """The largest values and what part of the largest each is."""
-    largest = sorted(values, key=lambda pair: -pair[1])[:most]
+def shares(values: Sequence[tuple[str, int]]) -> list[Share]:
+    """The largest values, each with its percentage of the largest."""
+    largest = sorted(values, key=lambda pair: -pair[1])[:SHOWN]
     top = max((value for _, value in largest), default=0) or 1
     return [Share(name, value, 100 * value / top) for name, value in largest]

@@ -64,7 +64,6 @@ class Page(Generic[M]):
 
 
 NEWEST_FIRST = Order((OrderKey("id", descending=True),))
-OLDEST_FIRST = Order((OrderKey("id"),))
 BY_POSITION = Order((OrderKey("position"),))
 
 

@@ -60,17 +60,17 @@ class Order:
         return condition
 
 
-def parse_order(raw: Any, kind: Kind, *, at: str = "order_by", default: str = "-id") -> Order:
-    """The order that a list of names asks for, the default if it is null or empty. Raises Invalid."""
+def parse_order(raw: Any, kind: Kind) -> Order:
+    """The order that a list of names asks for; newest first if it is null or empty. Raises Invalid."""
     names = [] if raw is None else raw
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise Invalid.field(at, 'must be a list of names, such as ["-created_at"]', code="wrong_type")
-    keys = [OrderKey(name.removeprefix("-"), name.startswith("-")) for name in names or [default]]
+        raise Invalid.field("order_by", 'must be a list of names, such as ["-created_at"]', code="wrong_type")
+    keys = [OrderKey(name.removeprefix("-"), name.startswith("-")) for name in names or ["-id"]]
     known = [key.name for key in keys]
     if len(set(known)) < len(known) or not set(known) <= set(ORDERS[kind]):
         allowed = ", ".join(ORDERS[kind])
         detail = f"must name some of {allowed}, each once, with or without -"
-        raise Invalid.field(at, detail, code="unknown_field")
+        raise Invalid.field("order_by", detail, code="unknown_field")
     if "id" in known:
         return Order(tuple(keys[: known.index("id") + 1]))
     return Order((*keys, OrderKey("id", keys[-1].descending)))

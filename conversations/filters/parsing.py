@@ -42,10 +42,10 @@ _LOGICAL: Mapping[str, type[And] | type[Or]] = {"$and": And, "$or": Or}
 _FIELD_OPERATORS = "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists and $not"
 
 
-def parse_filter(raw: Any, kind: Kind, *, at: str = "filter") -> Filter:
-    """The tree of a filter as JSON gave it; raises Invalid with every error, each placed below `at`."""
+def parse_filter(raw: Any, kind: Kind) -> Filter:
+    """The tree of a filter as JSON gave it; raises Invalid with every error, each placed below `filter`."""
     parser = _Parser(kind)
-    tree = parser.filter(raw, at, depth=1)
+    tree = parser.filter(raw, "filter", depth=1)
     if parser.errors:
         raise Invalid(tuple(parser.errors))
     return tree

@@ -38,9 +38,9 @@ class MessageProfiles:
         return (self.served,) if self.filling is None else (self.served, self.filling)
 
 
-def read_message_profiles(using: str = "ops") -> MessageProfiles:
+def read_message_profiles() -> MessageProfiles:
     """The profiles as they are now."""
-    row = MirrorSink.objects.using(using).filter(id=Sink.MILVUS).values_list("schema", flat=True).first()
+    row = MirrorSink.objects.using("ops").filter(id=Sink.MILVUS).values_list("schema", flat=True).first()
     return MessageProfiles.parse(row or "")
 
 

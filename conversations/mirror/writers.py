@@ -46,9 +46,9 @@ def only_writer(sink: Sink) -> Iterator[bool]:
 
 
 @contextmanager
-def waiting_writer(sink: Sink, patience: float = 2 * SILENCE) -> Iterator[None]:
-    """The store is ours to write to meanwhile; StoreUnavailable when nobody makes way within so many seconds."""
-    deadline = time.monotonic() + patience
+def waiting_writer(sink: Sink) -> Iterator[None]:
+    """Write to the store alone inside the block; StoreUnavailable when another writer does not let go in time."""
+    deadline = time.monotonic() + 2 * SILENCE
     while time.monotonic() < deadline:
         with only_writer(sink) as alone:
             if alone:

@@ -35,22 +35,22 @@ class Activity:
         return sum(count for _, count in self.days)
 
 
-def read_activity(tenant_id: UUID, days: int = DAYS) -> Activity:
+def read_activity(tenant_id: UUID) -> Activity:
     """Runs inside a tenant scope."""
     today = ids.now().date()
-    first = today - timedelta(days=days - 1)
+    first = today - timedelta(days=DAYS - 1)
     by_day: Counter[date] = Counter()
     by_channel: Counter[str] = Counter()
     by_language: Counter[str] = Counter()
     with connection.cursor() as cursor:
-        since = ids.now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days - 1)
+        since = ids.now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS - 1)
         cursor.execute(_BY_DAY_AND_KIND, {"tenant": tenant_id, "low": ids.floor_id(since)})
         for day, channel, language, count in cursor.fetchall():
             by_day[day] += count
             by_channel[channel] += count
             by_language[language] += count
     return Activity(
-        days=[(day, by_day[day]) for day in (first + timedelta(days=n) for n in range(days))],
+        days=[(day, by_day[day]) for day in (first + timedelta(days=n) for n in range(DAYS))],
         channels=by_channel.most_common(),
         languages=by_language.most_common(),
     )

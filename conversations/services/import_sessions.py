@@ -18,8 +18,6 @@ from conversations.services.import_ledger import Ledger
 from conversations.services.late_arrivals import external_digest
 from conversations.services.sessions import new_session, outcome_document, scrubbed_outcome
 
-ERASED = "erased"
-
 
 @dataclass(frozen=True)
 class Wanted:

@@ -10,6 +10,7 @@ from conversations.services import audit
 from conversations.tenancy import tenant_scope
 
 VERIFIED = "mirrors.verified"
+SHOWN = 5
 
 
 def verify_mirrors(*, tenant_id: UUID, repair: bool, actor: Actor) -> bool:
@@ -31,10 +32,10 @@ def verify_mirrors(*, tenant_id: UUID, repair: bool, actor: Actor) -> bool:
     return agree
 
 
-def latest_checks(tenant_id: UUID, count: int = 5) -> list[AuditEvent]:
-    """What the last checks found, newest first. Runs inside a tenant scope."""
+def latest_checks(tenant_id: UUID) -> list[AuditEvent]:
+    """What the last few checks found, newest first. Runs inside a tenant scope."""
     events = AuditEvent.objects.for_tenant(tenant_id).filter(action=VERIFIED, object_id=str(tenant_id))
-    return list(events.order_by("-id")[:count])
+    return list(events.order_by("-id")[:SHOWN])
 
 
 def _counts(verdict: Verdict | None) -> dict[str, int | str]:

@@ -1,6 +1,5 @@
 """Mirror events that were refused too often: shown to people, and tried again when they say so."""
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from django.db import transaction
@@ -21,12 +20,10 @@ def parked_events(tenant_id: UUID) -> list[MirrorEvent]:
     return list(rows.order_by("id")[:SHOWN])
 
 
-def retry_parked(*, tenant_id: UUID, event_ids: Sequence[int] | None = None, actor: Actor) -> int:
-    """Let them be tried again from the start: these, or all of the tenant's; how many."""
+def retry_parked(*, tenant_id: UUID, actor: Actor) -> int:
+    """Reset the tenant's parked events so that the drain tries them again; returns how many."""
     with tenant_scope(tenant_id):
         rows = MirrorEvent.objects.using("ops").filter(tenant_id=tenant_id, parked_at__isnull=False)
-        if event_ids is not None:
-            rows = rows.filter(id__in=event_ids)
         count = rows.update(parked_at=None, attempts=0, next_at=ids.now())
         audit.record(
             tenant_id=tenant_id,

@@ -35,9 +35,8 @@ def patch_portrait(
     external_id: str,
     patch: PortraitPatch,
     precondition: Precondition | None = None,
-    kind: Provenance = Provenance.ASSERTED,
 ) -> Portrayal:
-    """Merge what is asserted (or imported) into the portrait; makes the customer when new.
+    """Merge what is asserted into the portrait; creates the customer when new.
 
     Invalid for unknown evidence, PreconditionFailed by the caller's precondition; then nothing has changed.
     """
@@ -48,13 +47,13 @@ def patch_portrait(
             precondition(None)
         customer = ensure_customer(tenant_id, external_id)
         now = ids.now()
-        traits = [_asserted(trait, kind, now) for trait in patch.traits or []]
+        traits = [_asserted(trait, now) for trait in patch.traits or []]
         evidence = {source for trait in traits for source in trait.source_message_ids}
         check_evidence(tenant_id, customer.id, evidence, "traits")
         portrayal = change_portrait(
             tenant_id=tenant_id,
             customer=customer,
-            change=lambda state: _patched(state, patch, traits, kind, now),
+            change=lambda state: _patched(state, patch, traits, now),
             check=precondition,
         )
         if patch.traits is None or any(trait.value is None for trait in traits) or patch.summary is None:
@@ -62,9 +61,7 @@ def patch_portrait(
         return portrayal
 
 
-def _patched(
-    state: State, patch: PortraitPatch, traits: Sequence[KnownTrait], kind: Provenance, now: datetime
-) -> State:
+def _patched(state: State, patch: PortraitPatch, traits: Sequence[KnownTrait], now: datetime) -> State:
     if patch.preferences is not UNSET:
         state = merge_preferences(state, patch.preferences, now)
     if patch.purchase_history is not UNSET:
@@ -76,7 +73,7 @@ def _patched(
     if patch.sentiment_trend is not UNSET:
         state = structs.replace(state, asserted_trend=patch.sentiment_trend)
     if patch.summary is not UNSET:
-        summary = Summary(patch.summary, kind) if patch.summary is not None else None
+        summary = Summary(patch.summary, Provenance.ASSERTED) if patch.summary is not None else None
         state = structs.replace(state, summary=summary)
     if patch.traits is None:
         return state.without_traits({t.name for t in state.traits if t.kind != Provenance.INFERRED})
@@ -97,12 +94,12 @@ def _with_asserted(state: State, traits: Sequence[KnownTrait]) -> State:
     return state.with_traits(trait for trait in traits if trait.name not in taken_back)
 
 
-def _asserted(trait: TraitIn, kind: Provenance, now: datetime) -> KnownTrait:
+def _asserted(trait: TraitIn, now: datetime) -> KnownTrait:
     return KnownTrait(
         name=trait.name,
         value=trait.value,
         confidence=float(trait.confidence),
-        kind=kind,
+        kind=Provenance.ASSERTED,
         source_message_ids=newest_sources(_uuid(source) for source in trait.source_message_ids),
         valid_from=trait.valid_from or now,
         valid_to=trait.valid_to,

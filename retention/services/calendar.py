@@ -28,7 +28,7 @@ class Day:
     messages: int
 
 
-def coming_endings(tenant_id: UUID, policy: Policy, days: int = DAYS) -> list[Day]:
+def coming_endings(tenant_id: UUID, policy: Policy) -> list[Day]:
     """About how many messages reach the end of their period on each of the coming days."""
     now = ids.now()
     period, today = policy.messages, now.astimezone(ZoneInfo(policy.zone)).date()
@@ -37,9 +37,9 @@ def coming_endings(tenant_id: UUID, policy: Policy, days: int = DAYS) -> list[Da
         "zone": policy.zone,
         "period": str(period),
         "low": ids.floor_id(now - timedelta(days=period.most_days + 2)),
-        "high": ids.floor_id(now - timedelta(days=period.fewest_days - days - 2)),
+        "high": ids.floor_id(now - timedelta(days=period.fewest_days - DAYS - 2)),
     }
     with connection.cursor() as cursor:
         cursor.execute(_BY_DAY, values)
         counts = dict(cursor.fetchall())
-    return [Day(on, int(counts.get(on, 0))) for on in (today + timedelta(days=n) for n in range(days))]
+    return [Day(on, int(counts.get(on, 0))) for on in (today + timedelta(days=n) for n in range(DAYS))]

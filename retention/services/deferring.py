@@ -19,7 +19,7 @@ from conversations.models import DataKey
 from conversations.ports import Target, registry
 from conversations.services.contents import message_aad
 from conversations.services.holdings import CustomerHolding
-from retention.compression import compress, decompress
+from retention.compression import compress
 from retention.enums import RecordClass, Verdict
 from retention.law import Hold, Record, decide, held_sql, parameters, verdict_sql
 from retention.models import DeferredRecords, ErasureCase, LegalHold
@@ -131,12 +131,6 @@ def pack_person(case: ErasureCase, target: Target, law: Law) -> None:
                 case.tenant_id, KeyOwner.CASE, case.id, compress(b"\n".join(lines)), _aad(row)
             )
             row.save(force_insert=True)
-
-
-def open_packed(row: DeferredRecords) -> list[dict[str, Any]]:
-    """What was packed, record by record. Runs inside a tenant scope."""
-    lines = decompress(keyring.unseal(row.tenant_id, bytes(row.sealed), _aad(row))).splitlines()
-    return [strict_json.decode(line, dict[str, Any]) for line in lines]
 
 
 def seal_deferred(case: ErasureCase, target: Target, law: Law) -> None:

@@ -80,10 +80,6 @@ class Selection:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-def of_ids(message_ids: Sequence[UUID]) -> Selection:
-    return Selection("m.id = ANY (%(chosen)s)", {"chosen": list(message_ids)})
-
-
 def possibly_expired(policy: Policy, now: datetime, after: UUID = FIRST_ID) -> Selection:
     """Everything whose period may be over, beyond `after`: the ids' bound prunes partitions, the law decides."""
     youngest = bounds(now, policy.messages).none_expired_after
@@ -100,7 +96,6 @@ class Settled:
     leaves: tuple[bytes, ...] = ()
     ids: tuple[UUID, ...] = ()
     session_ids: tuple[UUID, ...] = ()
-    kept: tuple[UUID, ...] = ()  # chosen by id, and the law lets them not go
     last_id: UUID | None = None  # the last that was looked at
     exhausted: bool = True  # there was nothing more to select
 
@@ -113,19 +108,18 @@ def settle_messages(
     reason: Reason,
     now: datetime,
     limit: int,
-    keeping: bool = False,
 ) -> Settled:
     """Archive or destroy what the law lets go of up to `limit` selected messages.
 
     Runs inside a tenant scope, as the last work of its transaction: it takes the tenant's lock shared, then the
-    sessions by id, then the messages. With `keeping` the answer names those that had to stay.
+    sessions by id, then the messages.
     """
     locks.share(tenant_id)
     execute_in_bulk(_BEGIN, {"reason": str(reason.value)})
-    judged = _read(tenant_id, policy, selection, now, limit, tuple(Verdict) if keeping else ENDS)
+    judged = _read(tenant_id, policy, selection, now, limit)
     to_archive = [source for verdict, source in judged if verdict is Verdict.ARCHIVE]
     packings = archiving.pack(tenant_id, to_archive, policy.archive_mode)
-    ending = [source for verdict, source in judged if verdict in ENDS]
+    ending = [source for _, source in judged]
     free = _lock(tenant_id, ending)
     archived = 0
     for packing in packings:
@@ -141,7 +135,6 @@ def settle_messages(
         leaves=tuple(leaf_of(source.id, source.row_version, source.sealed) for source in gone),
         ids=tuple(source.id for source in gone),
         session_ids=tuple({source.session_id for source in gone}),
-        kept=tuple(source.id for verdict, source in judged if verdict not in ENDS),
         last_id=judged[-1][1].id if judged else None,
         exhausted=len(judged) < limit,
     )
@@ -168,10 +161,9 @@ def _read(
     selection: Selection,
     now: datetime,
     limit: int,
-    verdicts: Sequence[Verdict],
 ) -> list[tuple[Verdict, Source]]:
     values = {**law_parameters(tenant_id, policy, now), **selection.parameters}
-    values |= {"verdicts": [str(verdict.value) for verdict in verdicts], "limit": limit}
+    values |= {"verdicts": [str(verdict.value) for verdict in ENDS], "limit": limit}
     rows = execute_in_bulk(
         _READ.format(verdict=MESSAGE_VERDICT, condition=selection.condition), values
     ).fetchall()

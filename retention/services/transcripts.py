@@ -66,9 +66,9 @@ class EvidenceReader:
             raise NotFound
         return session
 
-    def read(self, session: Session, *, start: int = 1, limit: int = PAGE) -> Reading:
-        """Up to `limit` records from that position on: live ones, what a hold keeps, and the archive."""
-        found, more = self._rows(session, start, limit)
+    def read(self, session: Session, *, start: int = 1) -> Reading:
+        """A page of records from that position on: live ones, what a hold keeps, and the archive."""
+        found, more = self._rows(session, start)
         rows = [row for row in found if self._may_be_read(row)]
         said = map(message_of, self._answers(rows))
         lines = [
@@ -93,21 +93,21 @@ class EvidenceReader:
         """Every record that is left, oldest first, in the shape of the API."""
         start: int | None = 1
         while start is not None:
-            rows, start = self._rows(session, start, PAGE)
+            rows, start = self._rows(session, start)
             yield from self._answers([row for row in rows if self._may_be_read(row)])
 
     # -- rows ------------------------------------------------------------------------------------------------------
 
-    def _rows(
-        self, session: Session, start: int, limit: int
-    ) -> tuple[list[Message | ArchiveRecord], int | None]:
-        """Up to `limit` records by position, and the position of the next."""
-        messages, archived = self._messages(session, start, limit), self._archived(session, start, limit)
-        both: list[Message | ArchiveRecord] = [*messages, *archived]
+    def _rows(self, session: Session, start: int) -> tuple[list[Message | ArchiveRecord], int | None]:
+        """A page of records by position, and the position of the next."""
+        both: list[Message | ArchiveRecord] = [
+            *self._messages(session, start),
+            *self._archived(session, start),
+        ]
         rows = sorted(both, key=lambda row: row.position)
-        return rows[:limit], rows[limit].position if len(rows) > limit else None
+        return rows[:PAGE], rows[PAGE].position if len(rows) > PAGE else None
 
-    def _messages(self, session: Session, start: int, limit: int) -> list[Message]:
+    def _messages(self, session: Session, start: int) -> list[Message]:
         newest = session.last_message_at
         if newest is None:
             return []
@@ -117,11 +117,11 @@ class EvidenceReader:
             id__gte=ids.floor_id(session.earliest_at),
             id__lte=UUID(int=ids.floor_id(newest).int | ((1 << 80) - 1)),
         )
-        return list(rows.order_by("position")[: limit + 1])
+        return list(rows.order_by("position")[: PAGE + 1])
 
-    def _archived(self, session: Session, start: int, limit: int) -> list[ArchiveRecord]:
+    def _archived(self, session: Session, start: int) -> list[ArchiveRecord]:
         rows = readable_records(self._tenant_id).filter(session_id=session.id, position__gte=start)
-        return list(rows.order_by("id")[: limit + 1])
+        return list(rows.order_by("id")[: PAGE + 1])
 
     def _may_be_read(self, row: Message | ArchiveRecord) -> bool:
         """Live, archived, or kept by a hold; what waits for a purge or for its erasure is shown to nobody."""

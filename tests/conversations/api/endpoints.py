@@ -74,12 +74,6 @@ class Endpoint:
         return [f["name"] for f in PLACEHOLDER.finditer(self.template) if f["converter"] == "uuid"]
 
     @property
-    def is_question(self) -> bool:
-        """A POST that changes nothing, by the contract's own list."""
-        last = self.template.rpartition("/")[2]
-        return last in {"search", "query", "count", "exists", "context", "preview", "reveal"}
-
-    @property
     def is_stable(self) -> bool:
         """A GET that answers the same as long as its thing stays as it is."""
         last = self.template.rpartition("/")[2]

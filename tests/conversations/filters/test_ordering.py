@@ -8,7 +8,6 @@ from conversations.filters.ordering import OrderKey
 @pytest.mark.parametrize("raw", [None, []])
 def test_no_order_is_the_default(raw):
     assert parse_order(raw, Kind.MEMORIES).keys == (OrderKey("id", descending=True),)
-    assert parse_order(raw, Kind.MESSAGES, default="position").keys == (OrderKey("position"), OrderKey("id"))
 
 
 def test_the_id_breaks_ties_in_the_direction_of_the_last_key():
