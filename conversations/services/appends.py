@@ -27,7 +27,7 @@ from conversations import ids, keyring, presenters
 from conversations.backends.values import WindowKey
 from conversations.crypto import DataKeyMaterial
 from conversations.enums import KeyOwner
-from conversations.exceptions import Erased, KeyDestroyed, NotFound, TenantMissing
+from conversations.exceptions import Erased, Expired, KeyDestroyed, NotFound, TenantMissing
 from conversations.inputs import MessageIn
 from conversations.mirror.waking import wake
 from conversations.services import windows
@@ -104,7 +104,7 @@ def append_messages(*, tenant_id: UUID, session_id: UUID, given: Sequence[Messag
     """Store the messages at the end of the session; committed when this returns (unless a scope is open already).
 
     A message whose `external_id` the session holds is not stored again: the stored one stands in its place.
-    NotFound or Erased when there is no such session, Erased when one of the external ids was erased.
+    NotFound or Erased when there is no such session, Erased or Expired when that is true of a message stored before.
     """
     return _append_at_once(tenant_id, session_id, given) or _append_under_lock(tenant_id, session_id, given)
 
@@ -129,12 +129,16 @@ def _append_under_lock(tenant_id: UUID, session_id: UUID, given: Sequence[Messag
     with tenant_scope(tenant_id, opened_by=locking) as locked:
         target = _locked(tenant_id, session_id, locked)
         known = _known(target, given)
+        repeated = read_messages(tenant_id, list(known.values()))
+        if len(repeated) < len(known):
+            raise Expired(
+                "A message of this external id is past its period; it can be neither shown nor stored again."
+            )
         fresh = _first_of_each(given, known)
         answers = _store(target, fresh, ids.now()) if fresh else []
         if answers is None:
             raise NotFound  # it cannot be: the session is ours
-        by_external_id = {a["external_id"]: a for a in answers if a["external_id"] is not None}
-        by_external_id |= {m["external_id"]: m for m in read_messages(tenant_id, list(known.values()))}
+        by_external_id = {m["external_id"]: m for m in (*repeated, *answers) if m["external_id"] is not None}
         anonymous = iter([a for a in answers if a["external_id"] is None])
         stored = [
             by_external_id[m.external_id] if m.external_id is not None else next(anonymous) for m in given

@@ -105,6 +105,19 @@ def test_a_repeated_external_id_is_the_stored_message(caller, path):
     assert contents(caller, path) == ["hello"]
 
 
+@pytest.mark.parametrize("batch", [False, True], ids=["alone", "in a batch"])
+def test_a_repeat_of_what_is_past_its_period_is_gone_and_nothing_is_stored(caller, path, batch):
+    append(caller, path, external_id="m1", created_at="2020-01-01T00:00:00Z")
+    again = {"role": "user", "content": "again", "external_id": "m1"}
+
+    answer = caller(
+        "POST", path, {"messages": [{"role": "user", "content": "new"}, again]} if batch else again
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (410, "expired")
+    assert contents(caller, path) == []
+
+
 def test_a_batch_stores_only_what_is_new_and_answers_one_for_each(caller, path):
     append(caller, path, external_id="m1")
 
