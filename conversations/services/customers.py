@@ -10,7 +10,7 @@ from django.db import transaction
 
 from conversations import ids, keyring
 from conversations.enums import KeyOwner
-from conversations.exceptions import Expired, NotFound
+from conversations.exceptions import Expired, Invalid, NotFound
 from conversations.inputs import check_metadata
 from conversations.models import Customer
 from conversations.pii import normalise_identifier
@@ -21,6 +21,7 @@ from conversations.services.contents import keyed_identifier
 from conversations.services.late_arrivals import explain_missing_customer, late_customers, refuse_late
 from conversations.tenancy import tenant_scope
 
+LONGEST_ID = 255
 # Summaries are kept for a calendar day at least; a day has 23 hours once a year.
 SHORTEST_PERIOD = timedelta(hours=22)
 A_DAY = timedelta(days=1)  # for zones
@@ -143,6 +144,8 @@ def ensure_customer(
     # Also when somebody new goes by this id: what is older than the erasure is the erased one's.
     refuse_late(tenant_id=tenant_id, kind="customer", external_id=external_id, made_at=made_at)
     if customer is None:
+        if len(external_id) > LONGEST_ID:  # from a path; bodies are refused before
+            raise Invalid.field("customer_id", f"At most {LONGEST_ID} characters.", code="too_large")
         now = ids.now()
         with transaction.atomic():
             customer, created = Customer.objects.get_or_create(
