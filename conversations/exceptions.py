@@ -76,11 +76,14 @@ class Invalid(Refused):
 
 @contextmanager
 def naming(path: str) -> Iterator[None]:
-    """Let every field that is refused within be named below `path`, if there is one: a place in a list."""
+    """Let whatever is refused within, or each of its fields, be named by `path`, if there is one: a place in a list."""
     try:
         yield
-    except Invalid as problem:
+    except Refused as problem:
         if not path:
+            raise
+        if not isinstance(problem, Invalid):
+            problem.detail = f"{path}: {problem.detail}"
             raise
         errors = [
             FieldError(f"{path}.{error.field}".rstrip("."), error.code, error.detail)

@@ -62,10 +62,10 @@ def change_sessions(*, tenant_id: UUID, changes: SessionChanges, actor: Actor) -
             with naming(f"update[{number}]"):
                 updated.append(update_session(tenant_id=tenant_id, session_id=session_id, patch=patch))
         shown = present_sessions(tenant_id, [*created, *updated])
-        cases = [
-            delete_session(tenant_id=tenant_id, session_id=session_id, actor=actor)
-            for session_id in changes.delete
-        ]
+        cases = []
+        for number, session_id in enumerate(changes.delete):
+            with naming(f"delete[{number}]"):
+                cases.append(delete_session(tenant_id=tenant_id, session_id=session_id, actor=actor))
     return Changed(
         created=shown[: len(created)], updated=shown[len(created) :], deleted=changes.delete, cases=cases
     )
@@ -82,7 +82,10 @@ def change_messages(*, tenant_id: UUID, changes: MessageChanges, actor: Actor) -
         }
         cases = []
         if changes.delete:
-            cases.append(delete_messages(tenant_id=tenant_id, message_ids=changes.delete, actor=actor))
+            case = delete_messages(
+                tenant_id=tenant_id, message_ids=changes.delete, actor=actor, listed="delete"
+            )
+            cases.append(case)
     return Changed(
         updated=[updated[message_id] for message_id, _ in changes.update],
         deleted=changes.delete,
@@ -120,9 +123,10 @@ def _locked(tenant_id: UUID, message_ids: Sequence[UUID]) -> dict[UUID, Message]
     )
     list(sessions.order_by("id").select_for_update().values_list("id"))
     rows = {row.id: row for row in wanted.order_by("id").select_for_update()}
-    for message_id in message_ids:
+    for number, message_id in enumerate(message_ids):
         if message_id not in rows:
-            raise absence(tenant_id, message_id)
+            with naming(f"update[{number}]"):
+                raise absence(tenant_id, message_id)
     return rows
 
 

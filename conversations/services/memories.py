@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -107,10 +108,16 @@ def update_memory(*, tenant_id: UUID, memory_id: UUID, patch: MemoryPatch) -> Me
     return row
 
 
-def delete_memories(*, tenant_id: UUID, memory_ids: Sequence[UUID]) -> None:
-    """Gone at once, and remembered as gone. NotFound for one that is not there, Held under a legal hold."""
+def delete_memories(*, tenant_id: UUID, memory_ids: Sequence[UUID], listed: str = "") -> None:
+    """Gone at once, and remembered as gone. NotFound for one that is not there, Held under a legal hold.
+
+    Which of a list of this name it is, is said.
+    """
     with tenant_scope(tenant_id):
-        rows = [_locked(tenant_id, memory_id) for memory_id in sorted(memory_ids)]
+        rows = []
+        for number, memory_id in sorted(enumerate(memory_ids), key=itemgetter(1)):
+            with naming(f"{listed}[{number}]" if listed else ""):
+                rows.append(_locked(tenant_id, memory_id))
         now = ids.now()
         graves = [
             Tombstone(
@@ -141,7 +148,7 @@ def change_memories(*, tenant_id: UUID, changes: MemoryChanges) -> MemoriesChang
                 updated.append(update_memory(tenant_id=tenant_id, memory_id=memory_id, patch=patch))
         shown = present_memories(tenant_id, [*created, *updated])
         if changes.delete:
-            delete_memories(tenant_id=tenant_id, memory_ids=changes.delete)
+            delete_memories(tenant_id=tenant_id, memory_ids=changes.delete, listed="delete")
     return MemoriesChanged(
         created=shown[: len(created)], updated=shown[len(created) :], deleted=changes.delete
     )

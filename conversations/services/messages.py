@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from conversations.exceptions import Expired, Held, NotFound
+from conversations.exceptions import Expired, Held, NotFound, naming
 from conversations.inputs import MessagePatch, given, merge_patch, refuse_large
 from conversations.mirror.waking import wake
 from conversations.models import Message, Session
@@ -48,13 +48,19 @@ def annotate(message: Message, patch: MessagePatch) -> list[str]:
     return list(changes)
 
 
-def delete_messages(*, tenant_id: UUID, message_ids: Sequence[UUID], actor: Actor) -> Mapping[str, Any]:
-    """Hide messages everywhere at once and open the erasure case that ends them; Held when a hold covers one."""
+def delete_messages(
+    *, tenant_id: UUID, message_ids: Sequence[UUID], actor: Actor, listed: str = ""
+) -> Mapping[str, Any]:
+    """Hide messages everywhere at once and open the erasure case that ends them; Held when a hold covers one.
+
+    Which of a list of this name is not there, is said.
+    """
     with tenant_scope(tenant_id):
         found = set(visible_messages(tenant_id).filter(id__in=message_ids).values_list("id", flat=True))
-        for message_id in message_ids:
+        for number, message_id in enumerate(message_ids):
             if message_id not in found:
-                raise absence(tenant_id, message_id)
+                with naming(f"{listed}[{number}]" if listed else ""):
+                    raise absence(tenant_id, message_id)
         return lifecycle().open_erasure(
             tenant_id=tenant_id,
             target=Target(message_ids=tuple(message_ids)),

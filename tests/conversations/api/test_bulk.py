@@ -164,6 +164,20 @@ def test_an_unknown_message_fails_them_all(caller, messages, change):
         assert not Message.objects.filter(intent__isnull=False).exists()
 
 
+@pytest.mark.parametrize("kind", ["sessions", "messages", "memories"])
+@pytest.mark.parametrize("change", ["update", "delete"])
+def test_what_is_not_there_is_named_by_its_place(caller, sessions, messages, kind, change):
+    memory = caller("POST", "/memories", {"content": "likes tea"}).json()["id"]
+    known = {"sessions": sessions[0], "messages": messages[0], "memories": memory}[kind]
+    asked = [known, NOWHERE]
+
+    answer = bulk(
+        caller, kind, **{change: [{"id": i, "metadata": {}} for i in asked] if change == "update" else asked}
+    )
+
+    assert (answer.status_code, answer.json()["detail"]) == (404, f"{change}[1]: There is nothing here.")
+
+
 def test_another_tenants_rows_do_not_exist(caller, issue, sessions, messages):
     stranger = issue()
 
