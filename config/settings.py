@@ -240,7 +240,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "portrait-texts": {"task": "portraits.describe", "schedule": 5.0, "options": {"expires": 10}},
     "portrait-sweep": {"task": "portraits.sweep", "schedule": 3600.0},
     "partitions": {"task": "conversations.ensure_partitions", "schedule": 3600.0},
-    "rotations": {"task": "conversations.settle_rotations", "schedule": 3600.0},
+    "rotations": {"task": "conversations.finish_rotations", "schedule": 3600.0},
     # Each class of each tenant once a day; asked often, so that one missed look costs minutes and not a day.
     "purge": {"task": "retention.purge", "schedule": 600.0, "options": {"expires": 600}},
     "erasures": {"task": "retention.follow_erasures", "schedule": 2.0, "options": {"expires": 10}},

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeVar
 import msgspec
 
 from conversations.exceptions import FieldError, Invalid, MalformedJSON
-from conversations.moments import settle
+from conversations.timestamps import normalise_to_utc
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ def convert(tree: Any, type_: type[T]) -> T:
         decoded = msgspec.convert(tree, type_, strict=True)
     except msgspec.ValidationError as violation:
         raise Invalid([field_error(str(violation))]) from None
-    if errors := list(settle(decoded)):
+    if errors := list(normalise_to_utc(decoded)):
         raise Invalid(errors)
     return decoded
 

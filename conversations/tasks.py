@@ -8,7 +8,7 @@ from celery import shared_task
 from conversations.enums import Sink
 from conversations.mirror.drain import drain
 from conversations.principals import Actor, ActorKind
-from conversations.services.key_rotation import settle_rotations
+from conversations.services.key_rotation import finish_rotations
 from conversations.services.mirror_checks import verify_mirrors
 from conversations.services.partitions import ensure_partitions
 
@@ -27,9 +27,9 @@ def make_partitions() -> None:
     ensure_partitions()
 
 
-@shared_task(name="conversations.settle_rotations", ignore_result=True)
-def settle() -> None:
-    settle_rotations()
+@shared_task(name="conversations.finish_rotations", ignore_result=True)
+def finish_key_rotations() -> None:
+    finish_rotations()
 
 
 @shared_task(name="conversations.check_mirrors", ignore_result=True, expires=600)

@@ -214,9 +214,9 @@ class Supervisor:
     def _look_after(self, running: _Running) -> None:
         if running.due is not None:
             if time.monotonic() >= running.due:
-                self._revive(running)
+                self._restart(running)
         elif running.process.poll() is not None:
-            self._mourn(running)
+            self._handle_exit(running)
         elif not running.is_ready and running.server.is_ready():
             running.is_ready = True
             if running.server.needs_children:
@@ -224,7 +224,7 @@ class Supervisor:
             if running.deaths:
                 self.say(f"{running.server.name} is back (process {running.process.pid}).")
 
-    def _mourn(self, running: _Running) -> None:
+    def _handle_exit(self, running: _Running) -> None:
         """Note a death, remove what it left behind, and decide when the server is started again."""
         self._sweep(running.process)
         if running.is_ready:
@@ -236,7 +236,7 @@ class Supervisor:
         self._postpone(running)
         self._tell()
 
-    def _revive(self, running: _Running) -> None:
+    def _restart(self, running: _Running) -> None:
         try:
             running.process = self._spawn(running.server)
         except OSError as error:  # no memory or no process to be had: that may pass

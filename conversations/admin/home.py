@@ -3,8 +3,8 @@
 from typing import Any
 
 from conversations.admin import panels
+from conversations.admin.cached import read_cached
 from conversations.admin.charts import bar_chart, shares
-from conversations.admin.lately import read_lately
 from conversations.admin.pages import Page
 from conversations.services.activity import read_activity
 from conversations.staff.rights import Right
@@ -19,7 +19,7 @@ class Home(Page):
         """The charts come in a second request, so that what waits is there at once."""
         if "charts" not in self.request.GET or not self.may(Right.READ):
             return super().get_context_data(waiting=panels.attention(self.tenant_id, self.may), **context)
-        charts = read_lately("home", self.tenant_id, self._charts)
+        charts = read_cached("home", self.tenant_id, self._charts)
         return super().get_context_data(**charts.value, read_at=charts.at, **context)
 
     def _charts(self) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from django.http import HttpRequest
 from msgspec import inspect
 
 from conversations.exceptions import FieldError, Invalid
-from conversations.moments import settle
 from conversations.strict_json import field_error
+from conversations.timestamps import normalise_to_utc
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -67,7 +67,7 @@ def decode_query(request: HttpRequest, kind: type[T]) -> T:
         query = kind(**values)
     except ValueError as error:  # a rule between fields, from __post_init__
         raise Invalid(detail=str(error)) from error
-    if errors := list(settle(query)):
+    if errors := list(normalise_to_utc(query)):
         raise Invalid(errors)
     return query
 

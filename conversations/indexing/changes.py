@@ -30,14 +30,14 @@ from conversations.outcomes import searchable
 
 @dataclass(frozen=True)
 class Planned:
-    """The changes to send, and which due rows each of them settles."""
+    """The changes to send, and which due rows each of them satisfies."""
 
     changes: list[Change] = field(default_factory=list)
-    settles: dict[MirrorKey, list[Due]] = field(default_factory=dict)
+    satisfies: dict[MirrorKey, list[Due]] = field(default_factory=dict)
 
     def add(self, change: Change, *due: Due) -> None:
         self.changes.append(change)
-        self.settles.setdefault(change.key, []).extend(due)
+        self.satisfies.setdefault(change.key, []).extend(due)
 
 
 HeldChapters = Callable[[UUID, Sequence[UUID]], Iterable[MirrorKey]]

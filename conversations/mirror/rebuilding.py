@@ -155,7 +155,7 @@ def _embed_all(profile: EmbeddingProfile, send: Send, advance: Advance) -> Rebui
 
 def _counted(sink: Sink, due: Sequence[Due], planned: Planned, refused: Sequence[ItemResult]) -> Rebuilt:
     """What a page came to; refused rows go to the outbox, where they are tried, judged and parked like all others."""
-    stale = {one for result in refused for one in planned.settles.get(result.key, ())}
+    stale = {one for result in refused for one in planned.satisfies.get(result.key, ())}
     outbox.enqueue(
         sink, [Stale(one.tenant_id, one.entity, one.id, one.version) for one in stale], Reason.REBUILD
     )

@@ -113,5 +113,5 @@ def _send(store: Mirror, planned: Planned) -> dict[Due, Failure]:
         one: Failure(result.detail or result.outcome, refused=result.outcome is Outcome.REJECTED)
         for result in store.apply(planned.changes)
         if result.outcome is not Outcome.DONE
-        for one in planned.settles[result.key]
+        for one in planned.satisfies[result.key]
     }

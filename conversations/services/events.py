@@ -31,11 +31,13 @@ class Cursor:
 
     session_id: UUID
     position: int
-    grave: int
+    tombstone: int
     closed_at: datetime | None
 
     def encode(self) -> str:
-        packed = msgspec.msgpack.encode((self.session_id.bytes, self.position, self.grave, self.closed_at))
+        packed = msgspec.msgpack.encode(
+            (self.session_id.bytes, self.position, self.tombstone, self.closed_at)
+        )
         return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
 
     @classmethod
@@ -43,12 +45,12 @@ class Cursor:
         """Invalid when it was not given for this session."""
         try:
             packed = base64.b64decode(f"{text}{'=' * (-len(text) % 4)}", b"-_", validate=True)
-            session, position, grave, closed_at = _unpack(packed)
+            session, position, tombstone, closed_at = _unpack(packed)
         except (binascii.Error, ValueError, msgspec.MsgspecError):
-            session, position, grave, closed_at = b"", 0, 0, None
+            session, position, tombstone, closed_at = b"", 0, 0, None
         if session != session_id.bytes:
             raise Invalid.field("Last-Event-ID", "This is no event of this session.")
-        return cls(session_id, position, grave, closed_at)
+        return cls(session_id, position, tombstone, closed_at)
 
 
 _unpack = msgspec.msgpack.Decoder(tuple[bytes, int, int, datetime | None]).decode
@@ -78,7 +80,7 @@ def open_cursor(*, tenant_id: UUID, session_id: UUID, last_event: str | None) ->
         session = get_session(tenant_id, session_id)
         if last_event is not None:
             return Cursor.decode(last_event, session_id)
-        return Cursor(session_id, session.last_position, _last_grave(session), session.closed_at)
+        return Cursor(session_id, session.last_position, _last_tombstone(session), session.closed_at)
 
 
 def read_events(tenant_id: UUID, cursor: Cursor) -> tuple[Sequence[Event], Cursor]:
@@ -106,16 +108,16 @@ def _is_unchanged(session: Session, cursor: Cursor) -> bool:
     return (
         session.last_position == cursor.position
         and session.closed_at == cursor.closed_at
-        and _last_grave(session) == cursor.grave
+        and _last_tombstone(session) == cursor.tombstone
     )
 
 
-def _graves(session: Session) -> Any:
+def _tombstones(session: Session) -> Any:
     return Tombstone.objects.for_tenant(session.tenant_id).filter(session_id=session.id, kind="message")
 
 
-def _last_grave(session: Session) -> int:
-    return _graves(session).aggregate(latest=Max("row_version"))["latest"] or 0
+def _last_tombstone(session: Session) -> int:
+    return _tombstones(session).aggregate(latest=Max("row_version"))["latest"] or 0
 
 
 def _created(session: Session, cursor: Cursor) -> list[Event]:
@@ -131,9 +133,9 @@ def _created(session: Session, cursor: Cursor) -> list[Event]:
 
 
 def _hidden(session: Session, cursor: Cursor) -> list[Event]:
-    rows = _graves(session).filter(row_version__gt=cursor.grave).order_by("row_version")
+    rows = _tombstones(session).filter(row_version__gt=cursor.tombstone).order_by("row_version")
     return [
-        Event(replace(cursor, grave=version), "message.hidden", {"message": {"id": message_id}})
+        Event(replace(cursor, tombstone=version), "message.hidden", {"message": {"id": message_id}})
         for version, message_id in rows.values_list("row_version", "object_id")
     ]
 

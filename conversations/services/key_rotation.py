@@ -63,7 +63,7 @@ def rewrap_under_master(tenant: Tenant, *, actor: Actor) -> Rotation:
     return done
 
 
-def settle_rotations() -> Rotation:
+def finish_rotations() -> Rotation:
     """For beat: see to what other processes sealed with a key just retired, and destroy keys whose grace is over."""
     now, done = ids.now(), Rotation()
     fresh = Q(retired_at__gt=now - timedelta(hours=3), retired_at__lt=now - SETTLING)

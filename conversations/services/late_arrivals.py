@@ -19,13 +19,13 @@ def refuse_late(*, tenant_id: UUID, kind: str, external_id: str | None, made_at:
     if external_id is None or made_at is None:
         return
     digest = external_digest(tenant_id, kind, external_id)
-    grave = (
+    tombstone = (
         Tombstone.objects.for_tenant(tenant_id)
         .filter(digest=digest, kind=kind, created_at__gt=made_at)
         .first()
     )
-    if grave is not None:
-        raise _erased("This was erased; what is older than the erasure cannot come back.", grave)
+    if tombstone is not None:
+        raise _erased("This was erased; what is older than the erasure cannot come back.", tombstone)
 
 
 def late_customers(tenant_id: UUID, made_at: Mapping[str, datetime | None]) -> set[str]:
@@ -33,32 +33,32 @@ def late_customers(tenant_id: UUID, made_at: Mapping[str, datetime | None]) -> s
     digests = {
         external_digest(tenant_id, "customer", name): name for name, at in made_at.items() if at is not None
     }
-    graves = Tombstone.objects.for_tenant(tenant_id).filter(digest__in=list(digests), kind="customer")
+    tombstones = Tombstone.objects.for_tenant(tenant_id).filter(digest__in=list(digests), kind="customer")
     late = set()
-    for digest, buried_at in graves.values_list("digest", "created_at"):
+    for digest, erased_at in tombstones.values_list("digest", "created_at"):
         name = digests[bytes(digest or b"")]
         at = made_at[name]
-        if at is not None and buried_at > at:
+        if at is not None and erased_at > at:
             late.add(name)
     return late
 
 
 def explain_absence(*, tenant_id: UUID, object_id: UUID) -> None:
     """Erased or Expired when the system still knows why this id is gone; returns otherwise."""
-    grave = (
+    tombstone = (
         Tombstone.objects.for_tenant(tenant_id).filter(object_id=object_id).order_by("-row_version").first()
     )
-    if grave is not None:
-        raise _erased("It was deleted or erased.", grave)
+    if tombstone is not None:
+        raise _erased("It was deleted or erased.", tombstone)
 
 
 def explain_missing_customer(*, tenant_id: UUID, external_id: str) -> None:
     """Erased when the system still knows that somebody of this external id was; returns otherwise."""
     digest = external_digest(tenant_id, "customer", external_id)
-    graves = Tombstone.objects.for_tenant(tenant_id).filter(digest=digest, kind="customer")
-    if (grave := graves.order_by("-row_version").first()) is not None:
-        raise _erased("This customer was erased.", grave)
+    tombstones = Tombstone.objects.for_tenant(tenant_id).filter(digest=digest, kind="customer")
+    if (tombstone := tombstones.order_by("-row_version").first()) is not None:
+        raise _erased("This customer was erased.", tombstone)
 
 
-def _erased(detail: str, grave: Tombstone) -> Erased:
-    return Erased(detail, case_id=None if grave.case_id is None else str(grave.case_id))
+def _erased(detail: str, tombstone: Tombstone) -> Erased:
+    return Erased(detail, case_id=None if tombstone.case_id is None else str(tombstone.case_id))

@@ -119,7 +119,7 @@ def delete_memories(*, tenant_id: UUID, memory_ids: Sequence[UUID], listed: str 
             with naming(f"{listed}[{number}]" if listed else ""):
                 rows.append(_locked(tenant_id, memory_id))
         now = ids.now()
-        graves = [
+        tombstones = [
             Tombstone(
                 id=ids.new_id(now),
                 created_at=now,
@@ -132,7 +132,7 @@ def delete_memories(*, tenant_id: UUID, memory_ids: Sequence[UUID], listed: str 
             for row in rows
         ]
         Memory.objects.for_tenant(tenant_id).filter(id__in=memory_ids).delete()
-        Tombstone.objects.bulk_create(graves, batch_size=BATCH)
+        Tombstone.objects.bulk_create(tombstones, batch_size=BATCH)
         transaction.on_commit(wake)
 
 

@@ -32,7 +32,7 @@ class WindowWriter:
             self._waiting.setdefault((key, epoch), []).extend(entries)
             self._changed.notify_all()
 
-    def settle(self, key: WindowKey) -> None:
+    def flush(self, key: WindowKey) -> None:
         """Return when what this process has appended to the session is written, or patience is at its end."""
         with self._changed:
             self._changed.wait_for(lambda: not self._is_pending(key), PATIENCE)

@@ -78,7 +78,7 @@ def announce(tenant_id: UUID, session_id: UUID) -> None:
 def forget(tenant_id: UUID, session_id: UUID) -> None:
     """Drop a window; its session's epoch has been raised, so that it is ignored even if this fails."""
     key = WindowKey(tenant_id, session_id)
-    writer.settle(key)  # or it would come back
+    writer.flush(key)  # or it would come back
     _attempt("forget", lambda redis: redis.forget(key))
 
 
@@ -140,7 +140,7 @@ def _ask_redis(session: Session, limit: int) -> tuple[Sequence[WindowEntry] | No
     if redis is None or limit > settings.WINDOW_SIZE or not session.message_count:
         return None, []
     wanted = min(settings.WINDOW_SIZE, session.message_count)
-    writer.settle(_key(session))
+    writer.flush(_key(session))
     try:
         return redis.read(_key(session), session.epoch, session.last_position, wanted), []
     except StoreUnavailable:

@@ -6,7 +6,6 @@ from uuid import UUID
 from django.db import connections, transaction
 
 from conversations.locking import lock_number
-from conversations.tenancy import tenant_scope
 from portraits.enums import Work
 from portraits.models import SummaryDelta
 
@@ -102,33 +101,24 @@ _FOLD = """
 
 
 def fold_all() -> int:
-    """Fold what every tenant has open; how many deltas that were. A tenant whose deltas another folds is skipped."""
+    """Fold the open deltas of every tenant; returns how many. A tenant that another process is folding is skipped."""
     tenants = SummaryDelta.objects.using("ops").values_list("tenant_id", flat=True).distinct()
     return sum(_fold_tenant(tenant_id) for tenant_id in list(tenants))
-
-
-def settle_counts(tenant_id: UUID) -> None:
-    """Fold what the tenant had open when this was called, so that totals can be filtered and sorted by."""
-    with tenant_scope(tenant_id):
-        if SummaryDelta.objects.for_tenant(tenant_id).exists():
-            _wait_for_turn("default", tenant_id)
-            while _fold(tenant_id, "default") == BATCH:
-                pass
 
 
 def _fold_tenant(tenant_id: UUID) -> int:
     folded = 0
     while True:
         with transaction.atomic(using="ops"):
-            count = _fold(tenant_id, "ops") if _is_our_turn(tenant_id) else 0
+            count = _fold(tenant_id) if _is_our_turn(tenant_id) else 0
         folded += count
         if count < BATCH:
             return folded
 
 
-def _fold(tenant_id: UUID, using: str) -> int:
+def _fold(tenant_id: UUID) -> int:
     values: dict[str, Any] = {"tenant": tenant_id, "limit": BATCH, "work": Work.LEARN.value}
-    with connections[using].cursor() as cursor:
+    with connections["ops"].cursor() as cursor:
         cursor.execute(_WHOSE, values)
         asked = values["asked"] = [customer_id for (customer_id,) in cursor.fetchall()]
         cursor.execute(_LOCK, values)
@@ -146,8 +136,3 @@ def _is_our_turn(tenant_id: UUID) -> bool:
     with connections["ops"].cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [lock_number("folding", tenant_id)])
         return bool(cursor.fetchone()[0])
-
-
-def _wait_for_turn(using: str, tenant_id: UUID) -> None:
-    with connections[using].cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock_number("folding", tenant_id)])

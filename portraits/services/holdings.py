@@ -107,9 +107,9 @@ def _all_rows(tenant_id: UUID, customer_id: UUID) -> list[QuerySet[Any]]:
 
 def _messages(tenant_id: UUID, target: Target) -> set[UUID]:
     """The target's messages: those that are there, and those that are remembered as gone."""
-    graves = Tombstone.objects.for_tenant(tenant_id).filter(kind="message")
+    tombstones = Tombstone.objects.for_tenant(tenant_id).filter(kind="message")
     if target.session_id is not None:
-        gone = set(graves.filter(session_id=target.session_id).values_list("object_id", flat=True))
+        gone = set(tombstones.filter(session_id=target.session_id).values_list("object_id", flat=True))
         return gone | set(messages_of(tenant_id, target).values_list("id", flat=True))
     return set(target.message_ids)
 

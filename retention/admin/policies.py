@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from conversations import ids
+from conversations.admin.cached import read_cached
 from conversations.admin.charts import BarChart, bar_chart
-from conversations.admin.lately import read_lately
 from conversations.admin.pages import ActionPage, Page, refusals_in
 from conversations.exceptions import Conflict
 from conversations.services import audit
@@ -180,7 +180,7 @@ class ApprovePolicy(Page):
 def calendar_chart(tenant_id: UUID, policy: Policy) -> BarChart:
     """The coming weeks, for this page and for the home page."""
     name = f"calendar:{policy.messages}:{policy.zone}"
-    days = read_lately(name, tenant_id, lambda: coming_endings(tenant_id, policy)).value
+    days = read_cached(name, tenant_id, lambda: coming_endings(tenant_id, policy)).value
     return bar_chart("Messages that reach their end", [(f"{day.on:%Y-%m-%d}", day.messages) for day in days])
 
 

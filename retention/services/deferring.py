@@ -25,9 +25,9 @@ from retention.law import Hold, Record, decide, held_sql, parameters, verdict_sq
 from retention.models import DeferredRecords, ErasureCase, LegalHold
 from retention.policies import Policy
 from retention.services.archiving import archive_aad
-from retention.services.ending_summaries import SINCE
 from retention.services.holds import HOLDS
 from retention.services.policies import policy_in_force
+from retention.services.purgeable_summaries import SINCE
 
 BATCH = 1_000
 

@@ -1,4 +1,4 @@
-"""What each class has to end: counted for previews and the fuse, settled batch by batch for purges."""
+"""What each class has to end: counted for previews and the fuse, disposed batch by batch for purges."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from django.db import connection
 
 from retention.enums import RecordClass
 from retention.policies import Policy
-from retention.services.settling import Settled
+from retention.services.disposition import Disposed
 
 SAMPLES = 10
 
@@ -53,7 +53,7 @@ class Purgeable(Protocol):
     def judge(self, tenant_id: UUID, policy: Policy, now: datetime) -> Judged:
         """Every record past its period at that moment, and what the law says of it."""
 
-    def settle(self, tenant_id: UUID, policy: Policy, now: datetime, after: UUID, limit: int) -> Settled:
+    def dispose(self, tenant_id: UUID, policy: Policy, now: datetime, after: UUID, limit: int) -> Disposed:
         """End up to `limit` records with ids beyond `after`."""
 
     def sweep(self, tenant_id: UUID, policy: Policy, now: datetime) -> Mapping[str, int]:

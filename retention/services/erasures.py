@@ -27,7 +27,7 @@ from retention.models import ArchiveRecord, ErasureCase, ErasureTask
 from retention.periods import Period, expires_at
 from retention.services import deferring, erasures_mirrors, hiding, holds, locks
 from retention.services.deferrals import describe_deferrals
-from retention.services.ending_summaries import NothingKept
+from retention.services.purgeable_summaries import NothingKept
 from retention.two_persons import person
 
 DUE = Period(months=1)  # GDPR 12 (3)

@@ -135,7 +135,7 @@ def _advance(case: ErasureCase) -> None:
 
 
 def verify_stores(case: ErasureCase) -> None:
-    """Let every store follow what the case has buried, and ask each of them. Unfinished when one is not done yet."""
+    """Let every store follow the case's tombstones, and ask each of them. Unfinished when one is not done yet."""
     _follow_outbox(case)
     _ask_stores(case, erasures_mirrors.entries_of(case))
 

@@ -116,12 +116,12 @@ def count_mirrored(tenant_id: UUID, target: Target) -> dict[str, int]:
 
 
 def entries_of(case: ErasureCase) -> Entries:
-    """What the case has buried."""
+    """The ids of everything the case left tombstones for."""
     by_kind: dict[str, list[UUID]] = {}
     around: set[UUID] = set()
     with tenant_scope(case.tenant_id):
-        graves = Tombstone.objects.for_tenant(case.tenant_id).filter(case_id=case.id)
-        for kind, object_id, session_id in graves.values_list("kind", "object_id", "session_id"):
+        tombstones = Tombstone.objects.for_tenant(case.tenant_id).filter(case_id=case.id)
+        for kind, object_id, session_id in tombstones.values_list("kind", "object_id", "session_id"):
             by_kind.setdefault(kind, []).append(object_id)
             if kind == "message" and session_id is not None:
                 around.add(session_id)

@@ -18,9 +18,9 @@ from retention.models import ErasureCase
 from retention.services import deferring, locks
 from retention.services.deferrals import describe_deferrals
 from retention.services.deferring import VERDICT, condition_of
+from retention.services.disposition import Selection, dispose_messages
 from retention.services.hiding import because
 from retention.services.holdings import archive_of
-from retention.services.settling import Selection, settle_messages
 
 BATCH = 1_000
 
@@ -93,7 +93,7 @@ def _end_messages(case: ErasureCase, target: Target) -> int:
     while not exhausted:
         with tenant_scope(case.tenant_id):
             law = deferring.read_law(case.tenant_id)
-            settled = settle_messages(
+            disposed = dispose_messages(
                 tenant_id=case.tenant_id,
                 policy=law.policy,
                 selection=Selection(f"{condition} AND m.hidden_at IS NOT NULL", chosen),
@@ -101,7 +101,7 @@ def _end_messages(case: ErasureCase, target: Target) -> int:
                 now=law.now,
                 limit=BATCH,
             )
-        ended, exhausted = ended + len(settled.ids), settled.exhausted
+        ended, exhausted = ended + len(disposed.ids), disposed.exhausted
     return ended
 
 
@@ -124,9 +124,9 @@ def _end_archive(case: ErasureCase, target: Target) -> int:
 def _erase_holdings(case: ErasureCase, target: Target) -> None:
     tenant_id = case.tenant_id
     with tenant_scope(tenant_id), because(Reason.ERASURE):
-        buried = Tombstone.objects.for_tenant(tenant_id).filter(case_id=case.id, kind="memory")
+        gone = Tombstone.objects.for_tenant(tenant_id).filter(case_id=case.id, kind="memory")
         memories = Memory.objects.for_tenant(tenant_id).filter(hidden_at__isnull=False)
-        memories.filter(id__in=buried.values("object_id")).delete()
+        memories.filter(id__in=gone.values("object_id")).delete()
     for holding in registry.holdings.values():
         with tenant_scope(tenant_id), because(Reason.ERASURE):
             left = messages_of(tenant_id, target).values_list("id", flat=True)

@@ -24,7 +24,7 @@ from retention.services.holdings import archive_of
 # Rows of one statement: its triggers join what changed with what was there, without an index.
 BATCH = 1_000
 
-_BURY = """
+_LEAVE_TOMBSTONES = """
     INSERT INTO conversations_tombstone
         (id, created_at, tenant_id, kind, object_id, session_id, digest, case_id, reason)
     SELECT u.id, %s, %s, u.kind, u.object_id, u.session_id, u.digest, %s, %s
@@ -49,7 +49,7 @@ _FORGET_SOURCES = """
 
 
 @dataclass(frozen=True, slots=True)
-class Grave:
+class HiddenRow:
     """What a tombstone says of one row."""
 
     kind: str  # customer, session, message, memory, archive
@@ -70,22 +70,22 @@ def because(reason: Reason) -> Iterator[None]:
 
 
 def hide(case: ErasureCase, target: Target, *, reason: str) -> None:
-    """Hide the target, bury what is hidden, and free its external ids. Runs inside a tenant scope.
+    """Hide the target, leave tombstones for it and free its external ids. Runs inside a tenant scope.
 
     Locks are taken in the order of everything that ends messages: customer, sessions by id, messages.
     """
     tenant_id, at = case.tenant_id, case.created_at
     with because(Reason.ERASURE):
         sessions = _lock_sessions(tenant_id, target)
-        graves = _hide_messages(tenant_id, target, at)
-        graves += _hide_archive(tenant_id, target, at)
+        hidden = _hide_messages(tenant_id, target, at)
+        hidden += _hide_archive(tenant_id, target, at)
         if not target.message_ids:
-            graves += _hide_sessions(tenant_id, sessions, at)
+            hidden += _hide_sessions(tenant_id, sessions, at)
         if target.customer_id is not None:
-            graves += _hide_memories(tenant_id, target.customer_id, at)
-            graves += _hide_customer(tenant_id, target.customer_id, at)
-        bury(case, graves, reason=reason)
-        bury(case, _hide_derived(case, at), reason=reason)
+            hidden += _hide_memories(tenant_id, target.customer_id, at)
+            hidden += _hide_customer(tenant_id, target.customer_id, at)
+        leave_tombstones(case, hidden, reason=reason)
+        leave_tombstones(case, _hide_derived(case, at), reason=reason)
         _forget_windows(tenant_id, [session.id for session in sessions])
 
 
@@ -108,7 +108,7 @@ def _lock_sessions(tenant_id: UUID, target: Target) -> list[Session]:
     return list(rows.order_by("id").select_for_update())
 
 
-def _hide_messages(tenant_id: UUID, target: Target, at: datetime) -> list[Grave]:
+def _hide_messages(tenant_id: UUID, target: Target, at: datetime) -> list[HiddenRow]:
     rows = messages_of(tenant_id, target).order_by("id").select_for_update()
     found = list(rows.values_list("id", "session_id", "external_id", "hidden_at"))
     seen = [message_id for message_id, _, _, hidden_at in found if hidden_at is None]
@@ -118,7 +118,7 @@ def _hide_messages(tenant_id: UUID, target: Target, at: datetime) -> list[Grave]
     if target.message_ids:
         _count_down(tenant_id, Counter(session_id for _, session_id, _, gone in found if gone is None))
     return [
-        Grave("message", message_id, session_id, _digest(tenant_id, "message", external_id, session_id))
+        HiddenRow("message", message_id, session_id, _digest(tenant_id, "message", external_id, session_id))
         for message_id, session_id, external_id, _ in found
     ]
 
@@ -129,59 +129,59 @@ def _count_down(tenant_id: UUID, counts: Mapping[UUID, int]) -> None:
         session.update(message_count=F("message_count") - count)
 
 
-def _hide_archive(tenant_id: UUID, target: Target, at: datetime) -> list[Grave]:
+def _hide_archive(tenant_id: UUID, target: Target, at: datetime) -> list[HiddenRow]:
     rows = archive_of(tenant_id, target)
     found = list(rows.order_by("id").select_for_update().values_list("id", "session_id"))
     rows.filter(hidden_at__isnull=True).update(hidden_at=at)
-    return [Grave("archive", record_id, session_id) for record_id, session_id in found]
+    return [HiddenRow("archive", record_id, session_id) for record_id, session_id in found]
 
 
-def _hide_sessions(tenant_id: UUID, sessions: Sequence[Session], at: datetime) -> list[Grave]:
+def _hide_sessions(tenant_id: UUID, sessions: Sequence[Session], at: datetime) -> list[HiddenRow]:
     seen = [session.id for session in sessions if session.hidden_at is None]
     Session.objects.for_tenant(tenant_id).filter(id__in=seen).update(hidden_at=at, message_count=0)
     return [
-        Grave("session", session.id, None, _digest(tenant_id, "session", session.external_id))
+        HiddenRow("session", session.id, None, _digest(tenant_id, "session", session.external_id))
         for session in sessions
     ]
 
 
-def _hide_memories(tenant_id: UUID, customer_id: UUID, at: datetime) -> list[Grave]:
+def _hide_memories(tenant_id: UUID, customer_id: UUID, at: datetime) -> list[HiddenRow]:
     rows = Memory.objects.for_tenant(tenant_id).filter(customer_id=customer_id)
     found = list(rows.order_by("id").select_for_update().values_list("id", flat=True))
     rows.filter(hidden_at__isnull=True).update(hidden_at=at)
-    return [Grave("memory", memory_id) for memory_id in found]
+    return [HiddenRow("memory", memory_id) for memory_id in found]
 
 
-def _hide_customer(tenant_id: UUID, customer_id: UUID, at: datetime) -> list[Grave]:
+def _hide_customer(tenant_id: UUID, customer_id: UUID, at: datetime) -> list[HiddenRow]:
     """Without a name nobody finds what else is known of them."""
     rows = Customer.objects.for_tenant(tenant_id).filter(id=customer_id)
     (external_id,) = rows.values_list("external_id", flat=True)
     rows.update(external_id=None, language=None, metadata={}, identifiers=[], erased_at=at)
-    return [Grave("customer", customer_id, None, _digest(tenant_id, "customer", external_id))]
+    return [HiddenRow("customer", customer_id, None, _digest(tenant_id, "customer", external_id))]
 
 
-def _hide_derived(case: ErasureCase, at: datetime) -> list[Grave]:
+def _hide_derived(case: ErasureCase, at: datetime) -> list[HiddenRow]:
     with connection.cursor() as cursor:
         cursor.execute(_FORGET_SOURCES, {"tenant": case.tenant_id, "case": case.id})
         orphans = [memory_id for memory_id, is_orphan in cursor.fetchall() if is_orphan]
     Memory.objects.for_tenant(case.tenant_id).filter(id__in=orphans).update(hidden_at=at)
-    return [Grave("memory", memory_id) for memory_id in orphans]
+    return [HiddenRow("memory", memory_id) for memory_id in orphans]
 
 
 def _digest(tenant_id: UUID, kind: str, external_id: str | None, within: UUID | None = None) -> bytes | None:
     return None if external_id is None else external_digest(tenant_id, kind, external_id, within=within)
 
 
-def bury(case: ErasureCase, graves: Sequence[Grave], *, reason: str) -> None:
+def leave_tombstones(case: ErasureCase, hidden: Sequence[HiddenRow], *, reason: str) -> None:
     """Leave a tombstone for each: readers get 410, late arrivals are refused, stores are asked for its id."""
-    if not graves:
+    if not hidden:
         return
     columns: list[Any] = [
-        ids.new_ids(case.created_at, len(graves)),
-        [grave.kind for grave in graves],
-        [grave.object_id for grave in graves],
-        [grave.session_id for grave in graves],
-        [grave.digest for grave in graves],
+        ids.new_ids(case.created_at, len(hidden)),
+        [row.kind for row in hidden],
+        [row.object_id for row in hidden],
+        [row.session_id for row in hidden],
+        [row.digest for row in hidden],
     ]
     with connection.cursor() as cursor:
-        cursor.execute(_BURY, [case.created_at, case.tenant_id, case.id, reason, *columns])
+        cursor.execute(_LEAVE_TOMBSTONES, [case.created_at, case.tenant_id, case.id, reason, *columns])

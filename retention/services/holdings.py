@@ -80,8 +80,8 @@ class _Shows(Func):
 
 def _sessions_with(tenant_id: UUID, target: Target) -> QuerySet[Any]:
     """The conversations that the target is, or is a part of; where it is gone already, its tombstones know them."""
-    graves = Tombstone.objects.for_tenant(tenant_id).filter(object_id__in=target.message_ids)
-    parts = (messages_of(tenant_id, target), archive_of(tenant_id, target), graves)
+    tombstones = Tombstone.objects.for_tenant(tenant_id).filter(object_id__in=target.message_ids)
+    parts = (messages_of(tenant_id, target), archive_of(tenant_id, target), tombstones)
     found = (part.filter(session_id__isnull=False).values("session_id") for part in parts)
     return sessions_of(tenant_id, target).values("id").union(*found)
 

@@ -10,8 +10,8 @@ from conversations import ids
 from conversations.ports import Expiry, PurgedIds, Target
 from conversations.principals import Actor
 from retention.services import erasures, holds, partition_drops
-from retention.services.ending_summaries import SummaryOver, summaries_over
 from retention.services.policies import expiries, policy_in_force
+from retention.services.purgeable_summaries import SummaryOver, summaries_over
 
 
 class RetentionLifecycle:

@@ -30,10 +30,10 @@ from retention.models import ArchiveRecord, LegalHold, PurgedRange, PurgeRun
 from retention.periods import bounds
 from retention.policies import Policy
 from retention.services import locks
-from retention.services.ending_archive import ARCHIVE_VERDICT
+from retention.services.disposition import LEAF_SQL, MESSAGE_VERDICT
 from retention.services.policies import every_policy, policy_in_force
+from retention.services.purgeable_archive import ARCHIVE_VERDICT
 from retention.services.purges import begin_run, count_range, only_purge
-from retention.services.settling import LEAF_SQL, MESSAGE_VERDICT
 
 log = structlog.get_logger(__name__)
 

@@ -27,13 +27,13 @@ from retention.models import PurgeBatch, PurgedRange, PurgeRun
 from retention.policies import Policy
 from retention.services import locks
 from retention.services.clocks import read_steady_clock
+from retention.services.disposition import FIRST_ID, Disposed
 from retention.services.due import Due, Purgeable, count_due
-from retention.services.ending_archive import EndingArchive
-from retention.services.ending_messages import EndingMessages
-from retention.services.ending_summaries import EndingSummaries
 from retention.services.fuse import expected_due, is_blown
 from retention.services.policies import policy_in_force
-from retention.services.settling import FIRST_ID, Settled
+from retention.services.purgeable_archive import PurgeableArchive
+from retention.services.purgeable_messages import PurgeableMessages
+from retention.services.purgeable_summaries import PurgeableSummaries
 from retention.two_persons import person
 
 log = structlog.get_logger(__name__)
@@ -41,9 +41,9 @@ log = structlog.get_logger(__name__)
 BATCH = 1_000  # a batch holds its sessions' locks for about a tenth of a second
 
 PURGEABLES: Mapping[RecordClass, Purgeable] = {
-    RecordClass.MESSAGES: EndingMessages(),
-    RecordClass.SUMMARIES: EndingSummaries(),
-    RecordClass.ARCHIVE: EndingArchive(),
+    RecordClass.MESSAGES: PurgeableMessages(),
+    RecordClass.SUMMARIES: PurgeableSummaries(),
+    RecordClass.ARCHIVE: PurgeableArchive(),
 }
 
 
@@ -170,15 +170,15 @@ def merkle_root(run: PurgeRun) -> bytes:
     return Frontier.parse(run.leaves, bytes(run.frontier)).root()
 
 
-def count_batch(run: PurgeRun, settled: Settled, actor: Actor) -> None:
+def count_batch(run: PurgeRun, disposed: Disposed, actor: Actor) -> None:
     """Add a batch to its run, in the batch's own transaction."""
-    if not settled.ids:
+    if not disposed.ids:
         return
-    frontier = Frontier.parse(run.leaves, bytes(run.frontier)).extended(settled.leaves)
-    run.archived, run.destroyed = run.archived + settled.archived, run.destroyed + settled.destroyed
+    frontier = Frontier.parse(run.leaves, bytes(run.frontier)).extended(disposed.leaves)
+    run.archived, run.destroyed = run.archived + disposed.archived, run.destroyed + disposed.destroyed
     run.leaves, run.frontier = frontier.size, bytes(frontier)
     run.save(update_fields=["archived", "destroyed", "leaves", "frontier"])
-    root = merkle.root(settled.leaves)
+    root = merkle.root(disposed.leaves)
     now = ids.now()
     number = PurgeBatch.objects.for_tenant(run.tenant_id).filter(run=run).count() + 1
     PurgeBatch(
@@ -187,13 +187,13 @@ def count_batch(run: PurgeRun, settled: Settled, actor: Actor) -> None:
         tenant_id=run.tenant_id,
         run=run,
         number=number,
-        archived=settled.archived,
-        destroyed=settled.destroyed,
-        first_id=min(settled.ids),
-        last_id=max(settled.ids),
+        archived=disposed.archived,
+        destroyed=disposed.destroyed,
+        first_id=min(disposed.ids),
+        last_id=max(disposed.ids),
         merkle_root=root,
     ).save(force_insert=True)
-    counts = {"archived": settled.archived, "destroyed": settled.destroyed, "merkle_root": root.hex()}
+    counts = {"archived": disposed.archived, "destroyed": disposed.destroyed, "merkle_root": root.hex()}
     _record(run, actor, "purge.batch", {"batch": number, **counts})
 
 
@@ -226,12 +226,12 @@ def _batch(run: PurgeRun, actor: Actor, after: UUID) -> UUID | None:
             policy.version != run.policy_version
         ):  # what follows is another run's, with its own look at the fuse
             return None
-        settled = PURGEABLES[RecordClass(run.record_class)].settle(
+        disposed = PURGEABLES[RecordClass(run.record_class)].dispose(
             run.tenant_id, policy, run.judged_at, after, BATCH
         )
-        count_batch(run, settled, actor)
+        count_batch(run, disposed, actor)
         transaction.on_commit(wake)
-    return None if settled.exhausted else settled.last_id
+    return None if disposed.exhausted else disposed.last_id
 
 
 def _sweep(run: PurgeRun, actor: Actor) -> bool:

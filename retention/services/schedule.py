@@ -16,7 +16,7 @@ from conversations.services.tenants import all_tenants
 from retention.enums import RecordClass, RunState
 from retention.models import PurgeRun
 from retention.services.audit_pruning import prune_audit
-from retention.services.ending_records import end_records
+from retention.services.expired_records import remove_expired_records
 from retention.services.partition_drops import DROPPABLE, drop_ended_partitions
 from retention.services.purges import purge
 
@@ -36,7 +36,7 @@ def purge_due(*, actor: Actor, seconds: float) -> bool:
     for droppable in DROPPABLE:
         drop_ended_partitions(record_class=droppable, actor=actor)
     prune_audit(actor=actor)
-    end_records()
+    remove_expired_records()
     for tenant_id, record_class in _due():
         left = deadline - monotonic()
         if left <= 0:

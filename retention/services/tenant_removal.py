@@ -230,8 +230,8 @@ def _end_the_rest(case: ErasureCase) -> None:
     tenant_id = case.tenant_id
     with tenant_scope(tenant_id), hiding.because(Reason.ERASURE):
         memories = Memory.objects.for_tenant(tenant_id)
-        graves = [hiding.Grave("memory", one) for one in memories.values_list("id", flat=True)]
-        hiding.bury(case, graves, reason="erased")
+        hidden = [hiding.HiddenRow("memory", one) for one in memories.values_list("id", flat=True)]
+        hiding.leave_tombstones(case, hidden, reason="erased")
         memories.delete()
         export_files.remove_exports(ExportJob.objects.for_tenant(tenant_id))
         for model in LEFT_OVER:

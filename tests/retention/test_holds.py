@@ -98,7 +98,7 @@ def test_hold_needs_matter_and_reason(texts):
         place_hold(tenant_id=tenant.id, scope=HoldScope(), actor=ALICE, **texts)
 
 
-def test_delete_hides_at_once_and_leaves_a_case_and_graves():
+def test_delete_hides_at_once_and_leaves_a_case_and_tombstones():
     tenant = make_tenant()
     session = make_session(tenant)
     first, second = say(tenant, session, [ago(0.02), ago(0.01)])

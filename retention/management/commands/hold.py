@@ -5,8 +5,8 @@ import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from conversations.exceptions import Refused
-from conversations.management.moments import moment
 from conversations.management.operators import add_operator, operator
+from conversations.management.timestamps import timestamp
 from conversations.services.tenants import get_tenant
 from retention.presenters import show_hold
 from retention.services.holds import HoldScope, place_hold
@@ -21,8 +21,8 @@ class Command(BaseCommand):
         parser.add_argument("--reason", required=True, metavar="TEXT")
         parser.add_argument("--customer", metavar="ID", help="the customer's own external id")
         parser.add_argument("--session", type=UUID, metavar="ID")
-        parser.add_argument("--start", type=moment, metavar="TIME", help="what was said from then on")
-        parser.add_argument("--end", type=moment, metavar="TIME", help="and before then")
+        parser.add_argument("--start", type=timestamp, metavar="TIME", help="what was said from then on")
+        parser.add_argument("--end", type=timestamp, metavar="TIME", help="and before then")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         add_operator(parser)
 

@@ -35,14 +35,14 @@ DAY = dt.timedelta(days=1)
 MOMENT = dt.timedelta(milliseconds=1)
 
 
-def settle(store: SearchStore, tenant: UUID) -> None:
+def catch_up(store: SearchStore, tenant: UUID) -> None:
     """Make writes visible to searches; counting promises to see everything."""
     for kind in Kind:
         store.count(kind, tenant)
 
 
 def found(store: SearchStore, words: str, tenant: UUID, **narrowed: Any) -> list[UUID]:
-    settle(store, tenant)
+    catch_up(store, tenant)
     where = SearchFilter(tenant_id=tenant, **narrowed)
     return [hit.id for hit in store.candidates(words, words, where).messages]
 
@@ -118,7 +118,7 @@ def test_archive_and_sessions_are_found_by_their_text(search_store: SearchStore,
     search_store.apply(
         [archived(record, "printer"), session(closed, knowledge="replace the printer", success=True)]
     )
-    settle(search_store, tenant)
+    catch_up(search_store, tenant)
     where = SearchFilter(tenant_id=tenant)
 
     assert [hit.id for hit in search_store.matches(Kind.ARCHIVE, "printer", where)] == [record.id]

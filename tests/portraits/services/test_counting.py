@@ -28,7 +28,7 @@ from conversations.tenancy import tenant_scope
 from portraits.counters import Interactions
 from portraits.inputs import SummaryIn
 from portraits.models import InteractionSummary, RefreshMark, SummaryDelta
-from portraits.services.folding import fold_all, settle_counts
+from portraits.services.folding import fold_all
 from portraits.services.summaries import drop_baseline, read_summary, set_baseline
 from tests.builders import make_session, make_tenant, message_ids, say
 
@@ -62,19 +62,19 @@ def verify(*arguments) -> dict:
 
 
 @pytest.fixture(params=["open", "folded"])
-def settle(request):
+def fold(request):
     """Every expectation holds with deltas still open, and after they were folded."""
     return fold_all if request.param == "folded" else lambda: None
 
 
-def test_everything_said_is_counted(database, settle):
+def test_everything_said_is_counted(database, fold):
     tenant = make_tenant()
     first = make_session(tenant, customer_id="ann", language="en", channel="web", outlet_id="o1")
     second = make_session(tenant, customer_id="ann", language="en", channel="app")
     said = say(tenant, first, "a", "b", intent="buy")
     say(tenant, second, "c")
     last = say(tenant, second, "d", intent="ask")
-    settle()
+    fold()
 
     assert summary(tenant) == Interactions(
         session_count=2,
@@ -95,13 +95,13 @@ def test_a_person_nobody_spoke_with_has_zeros(database):
     assert summary(tenant) == Interactions(session_count=1)
 
 
-def test_a_session_is_counted_for_the_customer_named_later(database, settle):
+def test_a_session_is_counted_for_the_customer_named_later(database, fold):
     tenant = make_tenant()
     session = make_session(tenant, language="en")
     say(tenant, session, "a", "b", intent="buy")
-    settle()
+    fold()
     update_session(tenant_id=tenant.id, session_id=session.id, patch=SessionPatch(customer_id="ann"))
-    settle()
+    fold()
 
     counted = summary(tenant)
 
@@ -109,14 +109,14 @@ def test_a_session_is_counted_for_the_customer_named_later(database, settle):
     assert (counted.intents, counted.languages) == ({"buy": 2}, {"en": 1})
 
 
-def test_annotations_move_counts(database, settle):
+def test_annotations_move_counts(database, fold):
     tenant = make_tenant()
     session = make_session(tenant, customer_id="ann", language="en")
     first, _ = message_ids(say(tenant, session, "a", "b", intent="buy"))
-    settle()
+    fold()
     update_message(tenant_id=tenant.id, message_id=first, patch=MessagePatch(intent="ask"))
     update_session(tenant_id=tenant.id, session_id=session.id, patch=SessionPatch(language="fr"))
-    settle()
+    fold()
 
     counted = summary(tenant)
 
@@ -124,13 +124,13 @@ def test_annotations_move_counts(database, settle):
     assert counted.message_count == 2
 
 
-def test_deleting_lowers_the_counts_and_the_span(database, settle):
+def test_deleting_lowers_the_counts_and_the_span(database, fold):
     tenant = make_tenant()
     session = make_session(tenant, customer_id="ann", language="en")
     texts = [say(tenant, session, text, intent="buy").messages[0] for text in "abcd"]
-    settle()
+    fold()
     delete(tenant, message_ids=(texts[0]["id"], texts[3]["id"]))
-    settle()
+    fold()
 
     counted = summary(tenant)
 
@@ -139,65 +139,65 @@ def test_deleting_lowers_the_counts_and_the_span(database, settle):
     assert counted.last_interaction_at == texts[2]["created_at"]
 
     delete(tenant, session_id=session.id)
-    settle()
+    fold()
 
     assert summary(tenant) == Interactions()
 
 
-def test_purging_lowers_nothing(database, settle):
+def test_purging_lowers_nothing(database, fold):
     tenant = make_tenant()
     session = make_session(tenant, customer_id="ann", language="en", channel="web")
     say(tenant, session, "a", "b", "c", intent="buy")
-    settle()
+    fold()
     before = summary(tenant)
     with purging(tenant):
         Message.objects.all().delete()
         Session.objects.update(customer=None)  # as retention clears a session that has no message left
-    settle()
+    fold()
 
     assert summary(tenant) == before
     assert verify()["differing"] == 0
 
 
-def test_what_was_hidden_before_is_not_purged_twice(database, settle):
+def test_what_was_hidden_before_is_not_purged_twice(database, fold):
     tenant = make_tenant()
     session = make_session(tenant, customer_id="ann")
     first, _ = message_ids(say(tenant, session, "a", "b"))
     delete(tenant, message_ids=(first,))
-    settle()
+    fold()
     with purging(tenant):
         Message.objects.all().delete()
-    settle()
+    fold()
 
     assert summary(tenant).message_count == 1
 
 
-def test_a_purge_that_changes_a_row_without_ending_it_changes_no_count(database, settle):
+def test_a_purge_that_changes_a_row_without_ending_it_changes_no_count(database, fold):
     tenant = make_tenant()
     session = make_session(tenant, customer_id="ann", language="en")
     say(tenant, session, "a", intent="buy")
     with purging(tenant):
         Session.objects.update(language=None)
         Message.objects.update(intent=None)
-    settle()
+    fold()
 
     assert (summary(tenant).session_count, summary(tenant).message_count) == (1, 1)
     assert (summary(tenant).languages, summary(tenant).intents) == ({}, {})
     assert verify()["differing"] == 0
 
 
-def test_counting_stands_on_a_baseline(database, settle):
+def test_counting_stands_on_a_baseline(database, fold):
     tenant = make_tenant()
     session = make_session(tenant, customer_id="ann", language="en")
     say(tenant, session, "a", intent="buy")
-    settle()
+    fold()
     own = summary(tenant)
     baseline = SummaryIn(
         session_count=10, message_count=100, intents={"buy": 7, "ask": 1}, languages={"zh": 10}
     )
     set_baseline(tenant_id=tenant.id, external_id="ann", baseline=baseline)
     say(tenant, session, "b", intent="buy")
-    settle()
+    fold()
 
     counted = summary(tenant)
 
@@ -208,7 +208,7 @@ def test_counting_stands_on_a_baseline(database, settle):
     set_baseline(tenant_id=tenant.id, external_id="ann", baseline=SummaryIn(message_count=1))
     assert summary(tenant).message_count == 3
     drop_baseline(tenant_id=tenant.id, external_id="ann")
-    settle()
+    fold()
 
     left = summary(tenant)
     assert (left.session_count, left.message_count, left.intents) == (1, 2, {"buy": 2})
@@ -216,18 +216,18 @@ def test_counting_stands_on_a_baseline(database, settle):
     assert verify()["differing"] == 0
 
 
-def test_a_baseline_outlives_the_record_in_the_span(database, settle):
+def test_a_baseline_outlives_the_record_in_the_span(database, fold):
     tenant = make_tenant()
     long_ago = datetime(2020, 1, 1, tzinfo=UTC)
     baseline = SummaryIn(first_interaction_at=long_ago, last_interaction_at=long_ago)
     set_baseline(tenant_id=tenant.id, external_id="ann", baseline=baseline)
     session = make_session(tenant, customer_id="ann")
     (only,) = message_ids(say(tenant, session, "a"))
-    settle()
+    fold()
     assert summary(tenant).first_interaction_at == long_ago
 
     delete(tenant, message_ids=(only,))
-    settle()
+    fold()
 
     assert (summary(tenant).first_interaction_at, summary(tenant).last_interaction_at) == (long_ago, long_ago)
 
@@ -244,16 +244,6 @@ def test_folding_leaves_nothing_open_and_marks_whom_it_counted(database):
     row = InteractionSummary.objects.using("ops").get()
     assert (row.session_count, row.message_count) == (1, 1)
     assert Customer.objects.using("ops").get().last_interaction_at == row.last_interaction_at
-
-
-def test_totals_can_be_settled_for_a_query(database):
-    tenant = make_tenant()
-    say(tenant, make_session(tenant, customer_id="ann"), "a", "b")
-
-    settle_counts(tenant.id)
-
-    with tenant_scope(tenant.id):
-        assert InteractionSummary.objects.filter(message_count=2).count() == 1
 
 
 def test_nothing_is_kept_of_somebody_erased(database):

@@ -21,7 +21,7 @@ from conversations.principals import SYSTEM
 from conversations.sealed_columns import sealed_columns
 from conversations.services import key_rotation, resealing
 from conversations.services.contents import message_aad
-from conversations.services.key_rotation import rewrap_under_master, rotate_keys, settle_rotations
+from conversations.services.key_rotation import finish_rotations, rewrap_under_master, rotate_keys
 from conversations.services.reading import read_messages
 from conversations.tenancy import tenant_scope
 from tests.retention.services.sealed_world import make_world, opened, values
@@ -140,7 +140,7 @@ def test_old_keys_are_destroyed_when_their_grace_is_over(settings):
     rotate(world)
     _age_retirement(world.tenant, timedelta(days=31))
 
-    done = settle_rotations()
+    done = finish_rotations()
 
     assert done.destroyed == 4
     assert done.waiting == 0
@@ -159,7 +159,7 @@ def test_key_that_still_seals_something_is_not_destroyed(monkeypatch):
     _age_retirement(world.tenant, timedelta(days=31))
     monkeypatch.setattr(key_rotation, "reseal", lambda tenant_id, done, report=None: None)
 
-    done = settle_rotations()
+    done = finish_rotations()
 
     assert {crypto.key_id(sealed) for sealed in kept.values()} <= {
         k.id for k in keys(world.tenant, wrapped__isnull=False)
@@ -177,7 +177,7 @@ def test_stray_under_a_retired_key_is_sealed_anew_within_hours():
             cursor.execute("UPDATE conversations_memory SET sealed = %s WHERE id = %s", [sealed, row_id])
     _age_retirement(world.tenant, timedelta(minutes=10))
 
-    done = settle_rotations()
+    done = finish_rotations()
 
     assert done.resealed["conversations_memory.sealed"] == len(kept)
     assert opened(world.tenant) == said

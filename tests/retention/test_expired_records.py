@@ -9,8 +9,8 @@ from conversations.models import Tombstone
 from conversations.principals import SYSTEM
 from retention.enums import RecordClass
 from retention.models import ErasureCase, ErasureTask, LegalHold, PurgeBatch, PurgeRun
-from retention.services.ending_records import end_records
 from retention.services.erasures_execution import carry_out
+from retention.services.expired_records import remove_expired_records
 from retention.services.holds import HoldScope, place_hold, release_hold
 from retention.services.purges import purge
 from tests.retention.factories import ALICE, BOB, ago, make_session, make_tenant, say
@@ -44,11 +44,11 @@ def test_records_stay_for_their_period_and_go_after_it(tenant, time_machine):
     assert all(before)
 
     time_machine.move_to(ids.now() + timedelta(days=365 * 7 - 10))
-    end_records()
+    remove_expired_records()
     assert counts() == before
 
     time_machine.move_to(ids.now() + timedelta(days=60))
-    ended = end_records()
+    ended = remove_expired_records()
     assert counts() == [0] * len(KEPT)
     assert ended["erasure_cases"] == ended["holds"] == 1
 
@@ -61,6 +61,6 @@ def test_what_is_under_way_stays_however_old_it_is(time_machine):
     before = counts()
 
     time_machine.move_to(ids.now() + timedelta(days=365 * 9))
-    end_records()
+    remove_expired_records()
 
     assert counts() == before

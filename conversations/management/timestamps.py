@@ -4,7 +4,7 @@ import argparse
 from datetime import datetime
 
 
-def moment(text: str) -> datetime:
+def timestamp(text: str) -> datetime:
     """`2026-01-31T12:00:00Z` as a datetime; argparse turns the refusal into wrong usage (exit status 2)."""
     try:
         at = datetime.fromisoformat(text)

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from conversations import strict_json
 from conversations.exceptions import Invalid
-from conversations.moments import settle
+from conversations.timestamps import normalise_to_utc
 
 Moment = Annotated[datetime, Meta(tz=True)]
 
@@ -24,7 +24,7 @@ class Outer(Struct, frozen=True):
     inners: list[Inner] = msgspec.field(default_factory=list)
 
 
-def test_moments_are_turned_to_utc_wherever_they_stand() -> None:
+def test_timestamps_are_normalised_to_utc_wherever_they_stand() -> None:
     given = b'{"at": "2026-01-01T01:00:00.123456+08:00", "inners": [{"at": null}, {"at": "2026-01-01T00:00:00-05:30"}]}'
 
     outer = strict_json.decode(given, Outer)
@@ -44,6 +44,6 @@ def test_moment_out_of_the_calendar_is_refused_by_its_path(moment: str) -> None:
     assert [(error.field, error.code) for error in refused.value.errors] == [("inners[1].at", "out_of_range")]
 
 
-def test_struct_without_moments_stays_as_it_is() -> None:
-    assert list(settle(Outer(name="x"))) == []
-    assert list(settle("x")) == []
+def test_struct_without_timestamps_stays_as_it_is() -> None:
+    assert list(normalise_to_utc(Outer(name="x"))) == []
+    assert list(normalise_to_utc("x")) == []

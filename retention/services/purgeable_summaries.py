@@ -21,9 +21,9 @@ from retention.law import held_sql, parameters
 from retention.periods import bounds, expires_sql
 from retention.policies import Policy
 from retention.services import locks
+from retention.services.disposition import FIRST_ID, Disposed
 from retention.services.due import Judged
 from retention.services.holds import HOLDS, SESSION_HELD
-from retention.services.settling import FIRST_ID, Settled
 
 BATCH = 100  # customers: each may have much
 
@@ -92,7 +92,7 @@ class NothingKept:
         return set()
 
 
-class EndingSummaries:
+class PurgeableSummaries:
     """`Purgeable` for what is known of customers; its records are customers."""
 
     record_class = RecordClass.SUMMARIES
@@ -100,7 +100,7 @@ class EndingSummaries:
     def judge(self, tenant_id: UUID, policy: Policy, now: datetime) -> Judged:
         return Judged(_judge(), _values(tenant_id, policy, now))
 
-    def settle(self, tenant_id: UUID, policy: Policy, now: datetime, after: UUID, limit: int) -> Settled:
+    def dispose(self, tenant_id: UUID, policy: Policy, now: datetime, after: UUID, limit: int) -> Disposed:
         locks.share(tenant_id)
         limit = min(limit, BATCH)
         with connection.cursor() as cursor:
@@ -111,7 +111,7 @@ class EndingSummaries:
         for customer_id in due:
             _forget(tenant_id, customer_id)
         _remove_unreferred(tenant_id, due)
-        return Settled(
+        return Disposed(
             destroyed=len(due),
             leaves=tuple(leaf_hash(customer_id.bytes) for customer_id in due),
             ids=tuple(due),

@@ -11,7 +11,7 @@ from msgspec.structs import force_setattr
 from conversations.exceptions import FieldError
 
 
-def settle(decoded: Any, path: str = "") -> Iterator[FieldError]:
+def normalise_to_utc(decoded: Any, path: str = "") -> Iterator[FieldError]:
     """Turn every moment in a decoded struct to UTC, in place; yields those that fall out of the calendar there.
 
     `0001-01-01T00:00:00+14:00` is one: PostgreSQL stores it as a year before the first, and Python never reads it.
@@ -20,7 +20,7 @@ def settle(decoded: Any, path: str = "") -> Iterator[FieldError]:
         for name in _timed(type(decoded)):
             value, field = getattr(decoded, name), f"{path}.{name}" if path else name
             if not isinstance(value, datetime):
-                yield from settle(value, field)
+                yield from normalise_to_utc(value, field)
                 continue
             try:
                 force_setattr(decoded, name, value.astimezone(UTC))
@@ -28,7 +28,7 @@ def settle(decoded: Any, path: str = "") -> Iterator[FieldError]:
                 yield FieldError(field, "out_of_range", "Not between the years 1 and 9999 in UTC.")
     elif isinstance(decoded, list | tuple):
         for number, item in enumerate(decoded):
-            yield from settle(item, f"{path}[{number}]")
+            yield from normalise_to_utc(item, f"{path}[{number}]")
 
 
 @cache
@@ -36,20 +36,20 @@ def _timed(kind: type[Struct]) -> tuple[str, ...]:
     """The fields that hold moments, or structs that do."""
     described = inspect.type_info(kind)
     assert isinstance(described, inspect.StructType)
-    return tuple(field.name for field in described.fields if _holds_moments(field.type))
+    return tuple(field.name for field in described.fields if _holds_timestamps(field.type))
 
 
-def _holds_moments(described: inspect.Type) -> bool:
+def _holds_timestamps(described: inspect.Type) -> bool:
     match described:
         case inspect.DateTimeType():
             return True
         case inspect.StructType():
             return bool(_timed(described.cls))
         case inspect.UnionType():
-            return any(map(_holds_moments, described.types))
+            return any(map(_holds_timestamps, described.types))
         case inspect.CollectionType():
-            return _holds_moments(described.item_type)
+            return _holds_timestamps(described.item_type)
         case inspect.Metadata():
-            return _holds_moments(described.type)
+            return _holds_timestamps(described.type)
         case _:
             return False

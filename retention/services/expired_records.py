@@ -35,7 +35,7 @@ _STATEMENTS: Mapping[str, str] = {
 }
 
 
-def end_records() -> Mapping[str, int]:
+def remove_expired_records() -> Mapping[str, int]:
     """Remove what has been kept for its period, of every tenant; counts of what went."""
     ended: Counter[str] = Counter()
     for tenant in all_tenants():

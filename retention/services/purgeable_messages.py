@@ -14,18 +14,18 @@ from retention.law import expires_sql, held_sql
 from retention.periods import bounds
 from retention.policies import Policy
 from retention.services import locks
-from retention.services.due import Judged
-from retention.services.holds import HOLDS, MESSAGE_HELD, SESSION_HELD
-from retention.services.settling import (
+from retention.services.disposition import (
     ENDS,
     FIRST_ID,
     MESSAGE_VERDICT,
+    Disposed,
     Selection,
-    Settled,
+    dispose_messages,
     law_parameters,
     possibly_expired,
-    settle_messages,
 )
+from retention.services.due import Judged
+from retention.services.holds import HOLDS, MESSAGE_HELD, SESSION_HELD
 
 _ENDED_AT = expires_sql("m.created_at")
 EXPIRED = f"%(now)s >= {_ENDED_AT}"
@@ -66,7 +66,7 @@ _CLEAR = """
 _RECEIPT_HELD = held_sql(HOLDS, since="r.created_at", customer_id="r.customer_id", session_id="r.session_id")
 
 
-class EndingMessages:
+class PurgeableMessages:
     """`Purgeable` for what was said."""
 
     record_class = RecordClass.MESSAGES
@@ -79,8 +79,8 @@ class EndingMessages:
         ends = [str(verdict.value) for verdict in ENDS]
         return Judged(sql, {**law_parameters(tenant_id, policy, now), **selection.parameters, "ends": ends})
 
-    def settle(self, tenant_id: UUID, policy: Policy, now: datetime, after: UUID, limit: int) -> Settled:
-        return settle_messages(
+    def dispose(self, tenant_id: UUID, policy: Policy, now: datetime, after: UUID, limit: int) -> Disposed:
+        return dispose_messages(
             tenant_id=tenant_id,
             policy=policy,
             selection=_expired(policy, now, after),

@@ -1,6 +1,6 @@
 """The deletion engine: the one place where messages end.
 
-API deletes, purges and erasures all come through `settle_messages`: it applies the law to a batch, under the lock
+API deletes, purges and erasures all come through `dispose_messages`: it applies the law to a batch, under the lock
 that keeps holds out, with the holds as they are, and archives or destroys in one transaction.
 """
 
@@ -88,7 +88,7 @@ def possibly_expired(policy: Policy, now: datetime, after: UUID = FIRST_ID) -> S
 
 
 @dataclass(frozen=True)
-class Settled:
+class Disposed:
     """What one batch did. `leaves` stand for what went, in the order of the ids."""
 
     archived: int = 0
@@ -100,7 +100,7 @@ class Settled:
     exhausted: bool = True  # there was nothing more to select
 
 
-def settle_messages(
+def dispose_messages(
     *,
     tenant_id: UUID,
     policy: Policy,
@@ -108,7 +108,7 @@ def settle_messages(
     reason: Reason,
     now: datetime,
     limit: int,
-) -> Settled:
+) -> Disposed:
     """Archive or destroy what the law lets go of up to `limit` selected messages.
 
     Runs inside a tenant scope, as the last work of its transaction: it takes the tenant's lock shared, then the
@@ -129,7 +129,7 @@ def settle_messages(
         free -= packing.broken
     gone = [source for source in ending if source.id in free]
     _delete(tenant_id, gone)
-    return Settled(
+    return Disposed(
         archived=archived,
         destroyed=len(gone) - archived,
         leaves=tuple(leaf_of(source.id, source.row_version, source.sealed) for source in gone),

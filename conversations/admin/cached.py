@@ -16,18 +16,18 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Lately(Generic[T]):
+class Cached(Generic[T]):
     """What was read, and when: the page says so."""
 
     value: T
     at: datetime
 
 
-def read_lately(name: str, tenant_id: UUID, read: Callable[[], T]) -> Lately[T]:
+def read_cached(name: str, tenant_id: UUID, read: Callable[[], T]) -> Cached[T]:
     """The tenant's figures of that name, read again after a minute. Counts only: nothing personal is kept here."""
-    key = f"lately:{tenant_id}:{name}"
-    known: Lately[T] | None = cache.get(key)
+    key = f"figures:{tenant_id}:{name}"
+    known: Cached[T] | None = cache.get(key)
     if known is None:
-        known = Lately(read(), ids.now())
+        known = Cached(read(), ids.now())
         cache.set(key, known, LIFETIME)
     return known

@@ -14,9 +14,9 @@ from retention.law import held_sql, parameters, verdict_sql
 from retention.periods import bounds, expires_sql
 from retention.policies import Policy
 from retention.services import locks
+from retention.services.disposition import FIRST_ID, Disposed, leaf_of
 from retention.services.due import Judged
 from retention.services.holds import HOLDS
-from retention.services.settling import FIRST_ID, Settled, leaf_of
 
 BATCH = 1_000
 
@@ -37,7 +37,7 @@ _DELETE = """
 """
 
 
-class EndingArchive:
+class PurgeableArchive:
     """`Purgeable` for what was kept as evidence."""
 
     record_class = RecordClass.ARCHIVE
@@ -46,7 +46,7 @@ class EndingArchive:
         sql = _JUDGE.format(verdict=ARCHIVE_VERDICT, held=ARCHIVE_HELD, ended_at=_ENDED_AT, rows=_ROWS)
         return Judged(sql, _values(tenant_id, policy, now, FIRST_ID))
 
-    def settle(self, tenant_id: UUID, policy: Policy, now: datetime, after: UUID, limit: int) -> Settled:
+    def dispose(self, tenant_id: UUID, policy: Policy, now: datetime, after: UUID, limit: int) -> Disposed:
         locks.share(tenant_id)
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config('app.reason', %s, true)", [str(Reason.PURGE.value)])
@@ -55,7 +55,7 @@ class EndingArchive:
                 {**_values(tenant_id, policy, now, after), "limit": limit},
             )
             rows = sorted(cursor.fetchall())
-        return Settled(
+        return Disposed(
             destroyed=len(rows),
             leaves=tuple(leaf_of(row_id, version, bytes(sealed)) for row_id, version, sealed in rows),
             ids=tuple(row_id for row_id, _, _ in rows),
