@@ -4,7 +4,7 @@ Names and addresses need a model and are not looked for; an engine that has one 
 """
 
 from conversations.pii.detectors import DETECTORS
-from conversations.pii.engine import ENGINE_VERSION, Scrubbed, find, scrub
+from conversations.pii.engine import Scrubbed, find, scrub
 from conversations.pii.identifiers import normalise_identifier
 from conversations.pii.json_values import scrub_json
 from conversations.pii.placeholders import Tag, numbered
@@ -12,7 +12,6 @@ from conversations.pii.values import Detector, Kind, Span
 
 __all__ = [
     "DETECTORS",
-    "ENGINE_VERSION",
     "Detector",
     "Kind",
     "Scrubbed",

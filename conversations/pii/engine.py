@@ -3,15 +3,12 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 from conversations.pii.detectors import DETECTORS
 from conversations.pii.placeholders import Tag, numbered, placeholder
-from conversations.pii.reading import Reading
+from conversations.pii.reading import NUMBER, Reading
 from conversations.pii.values import Detector, Kind, Span
-
-ENGINE_VERSION = 1
-"""Raised when the same text may be scrubbed differently than before: what is stored is then scrubbed anew."""
 
 DEFAULT_REGION = "SG"
 
@@ -63,14 +60,35 @@ def find(
     """What `scrub` would replace: in order, without overlaps."""
     prefix = f"{context}: " if context else ""
     reading = Reading(prefix + text, region=region)
-    found = [span for detector in detectors for span in detector.find(reading)]
-    if not found:
-        return ()
-    kept = _strongest(found)
+    kept = _find_all(reading, detectors)
     if reading.text is text:
         return tuple(kept)
     traced = (_traced(span, reading, len(prefix)) for span in kept)
     return tuple(span for span in traced if span.end > 0)
+
+
+def _find_all(reading: Reading, detectors: Sequence[Detector]) -> list[Span]:
+    """What is found, then what is found beside it: `5123 4567` is a number by itself, and not before another one."""
+    found = [span for detector in detectors for span in detector.find(reading)]
+    if not found:
+        return found
+    kept = _strongest(found)
+    starts, ends = [0, *(span.end for span in kept)], [*(span.start for span in kept), len(reading.text)]
+    if not any(map(NUMBER.search, repeat(reading.text), starts, ends)):
+        return kept
+    rest = Reading(_blanked(reading.text, kept), region=reading.region)
+    return _strongest(kept + [span for detector in detectors for span in detector.find(rest)])
+
+
+def _blanked(text: str, spans: list[Span]) -> str:
+    """The text with what a placeholder begins with over the length of each span."""
+    pieces: list[str] = []
+    position = 0
+    for span in spans:
+        pieces += text[position : span.start], "[" * (span.end - span.start)
+        position = span.end
+    pieces.append(text[position:])
+    return "".join(pieces)
 
 
 def _traced(span: Span, reading: Reading, shift: int) -> Span:

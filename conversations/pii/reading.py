@@ -7,7 +7,8 @@ from conversations.pii import folding
 from conversations.pii.cues import Cues
 
 _TWO_DIGITS = re.compile("[0-9][0-9]")
-_NUMBER = re.compile(r"[0-9][0-9 ().-]{5,}[0-9]")
+NUMBER = re.compile(r"[0-9][0-9 ().-]{5,}[0-9]")
+"""Digits and what is written between them, seven characters and more."""
 
 
 class Reading:
@@ -26,8 +27,7 @@ class Reading:
 
     @cached_property
     def has_numbers(self) -> bool:
-        """Digits and what is written between them, seven characters and more."""
-        return self.has_digits and _NUMBER.search(self.text) is not None
+        return self.has_digits and NUMBER.search(self.text) is not None
 
     @cached_property
     def has_plus(self) -> bool:

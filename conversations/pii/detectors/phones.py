@@ -23,7 +23,8 @@ _PART_OF_SOMETHING = re.compile(
 )
 _COUNTS_SOMETHING = re.compile(
     r"[A-Za-z0-9_%]|[.-][0-9]"
-    r"|[ ]?(?:元|块|圆|件|克|USD|SGD|HKD|CNY|RMB|MYR|EUR|GBP|(?:dollars|bytes|[kmg]b|ms|kg|ml|pcs|points)(?![A-Za-z]))"
+    r"|[ ]?(?:元|块|圆|件|克|USD|SGD|HKD|CNY|RMB|MYR|EUR|GBP"
+    r"|(?:dollars|bytes|[kmg]b|ms|kg|ml|pcs|points)(?![A-Za-z0-9]))"
 )
 
 _MOST_GROUPS = 6
