@@ -77,7 +77,7 @@ def tone(state: str) -> str:
 _WORDS = {
     "context_receipts": "notes of what agents were shown",
     "customers": "the customer's own record",
-    "deferred_records": "kept by an earlier erasure for a hold or by law",
+    "deferred_records": "kept aside for a hold or by law",
     "idempotency_answers": "remembered answers to agents",
     "interaction_summaries": "counters",
     "keys": "encryption keys",

@@ -148,6 +148,7 @@ class HoldPage(ActionPage):
         records = read_held_records(hold, limit=COVERED + 1, older_than=identifier(self.request.GET, "older"))
         return super().get_context_data(
             hold=shown_holds(self.tenant_id, [hold])[0],
+            asked_for_release=hold.release_requested_by == self.actor.name,
             records=records[:COVERED],
             older=f"?older={records[COVERED - 1].id}" if len(records) > COVERED else "",
             parent={"url": reverse("admin:holds"), "title": "Holds"},

@@ -29,10 +29,15 @@ class PeriodField(forms.CharField):
         text = (super().clean(value) or "").strip()
         if not text:
             return Period()
+        written = _as_iso(text)
         try:
-            return Period.parse(_as_iso(text))
+            return Period.parse(written)
         except PeriodError as error:
-            raise ValidationError(f"{error} Or in words: 90 days, 2 years, 1 year 6 months.") from error
+            if written.startswith(("P", "-")):
+                raise ValidationError(str(error)) from error
+            raise ValidationError(
+                "Write a number and days, weeks, months or years, as in: 90 days, 1 year 6 months."
+            ) from error
 
 
 def _as_iso(text: str) -> str:

@@ -23,6 +23,7 @@ class LegalHold(TenantOwned):
     release_reason = models.TextField(blank=True)
     released_by = models.CharField(max_length=300, null=True)
     released_at = models.DateTimeField(null=True)
+    grant_reason = models.TextField(blank=True, default="", db_default="")
     grace_until = models.DateTimeField(null=True)  # until then it still covers
 
     class Meta:

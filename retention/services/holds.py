@@ -96,7 +96,8 @@ def release_hold(*, tenant_id: UUID, hold_id: UUID, reason: str, actor: Actor) -
         else:
             hold.released_by = require_another(actor, hold.release_requested_by)
             hold.released_at, hold.grace_until = now, now + settings.HOLD_GRACE
-            hold.save(update_fields=["released_by", "released_at", "grace_until"])
+            hold.grant_reason = reason.strip()
+            hold.save(update_fields=["released_by", "released_at", "grace_until", "grant_reason"])
             _record(hold, actor, "hold.released")
     return hold
 

@@ -68,12 +68,14 @@ def test_release_takes_two_people_and_leaves_a_grace(settings):
     release_hold(tenant_id=tenant.id, hold_id=hold.id, reason="settled", actor=ALICE)
     with pytest.raises(SamePerson):
         release_hold(tenant_id=tenant.id, hold_id=hold.id, reason="settled", actor=ALICE)
-    released = release_hold(tenant_id=tenant.id, hold_id=hold.id, reason="settled", actor=BOB)
+    release_hold(tenant_id=tenant.id, hold_id=hold.id, reason="so it is", actor=BOB)
     with pytest.raises(Conflict):
         release_hold(tenant_id=tenant.id, hold_id=hold.id, reason="settled", actor=BOB)
 
-    assert released.grace_until - released.released_at == timedelta(days=30)
     with tenant_scope(tenant.id):
+        released = LegalHold.objects.get(id=hold.id)
+        assert (released.release_reason, released.grant_reason) == ("settled", "so it is")
+        assert released.grace_until - released.released_at == timedelta(days=30)
         assert held_sessions(tenant.id, [session.id]) == {session.id}
 
 
