@@ -49,7 +49,7 @@ class TableCopy(msgspec.Struct, frozen=True):
 
 
 class LedgerMark(msgspec.Struct, frozen=True):
-    """How far the erasure ledger had come: a restore with less of it would bring somebody back."""
+    """The length of the erasure ledger: a restore with less of it would bring erased people back."""
 
     bytes: int
     sha256: str
@@ -148,7 +148,9 @@ def open_backup(path: Path, kind: Kind, key: PublicKey) -> Backup:
     except FileNotFoundError:
         raise Invalid(detail=f"{path} is not there.") from None
     except (OSError, tarfile.TarError) as error:
-        raise Invalid(detail=f"{path} cannot be read: it is no backup, or cut short ({error}).") from error
+        raise Invalid(
+            detail=f"{path} cannot be read: it is not a backup, or is truncated ({error})."
+        ) from error
     if manifest.object != kind:
         wanted = "the data" if kind == "backup" else "the keys"
         raise Invalid(detail=f"{path} is not the file with {wanted}: it holds the other half of a backup.")
@@ -168,7 +170,7 @@ def _manifest(path: Path, data: bytes, key: PublicKey) -> Manifest:
             detail=f"{path} was signed with the key {manifest.signer}; SIGNING_KEY here is {key.fingerprint}."
         )
     if not is_ours:
-        raise Invalid(detail=f"{path}: the signature of its manifest does not hold: the file was altered.")
+        raise Invalid(detail=f"{path}: the signature of its manifest is not valid: the file was altered.")
     return manifest
 
 
@@ -185,7 +187,7 @@ def _member(path: Path, tar: tarfile.TarFile, name: str, largest: int) -> bytes:
     except KeyError:
         file = None
     if file is None:
-        raise Invalid(detail=f"{path}: {name} is missing: the file is no backup, or cut short.")
+        raise Invalid(detail=f"{path}: {name} is missing: the file is not a backup, or is truncated.")
     return file.read(largest + 1)
 
 

@@ -1,4 +1,4 @@
-"""Start-up checks, each with a number: what would make the promises of this installation untrue."""
+"""Start-up checks, each with a number: settings under which this installation could not keep its promises."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,7 +34,7 @@ def check_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     except InvalidKey:
         found.append(
             Error(
-                "SIGNING_KEY is no base64 of 32 bytes.",
+                "SIGNING_KEY is not the base64 of 32 bytes.",
                 hint="openssl rand -base64 32",
                 id="remembrancer.E002",
             )
@@ -55,7 +55,7 @@ def check_exposure(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if not settings.BROKER_URL:
         found.append(
             Warning(
-                "There is no broker: nothing is mirrored or purged by itself.",
+                "There is no broker: nothing is mirrored or purged automatically.",
                 hint="Set REDIS_URL, or run drain_mirror and purge yourself.",
                 id="remembrancer.W002",
             )
@@ -85,7 +85,7 @@ def check_database_roles(
         try:
             found += [Error(problem, id=number) for number, problem in role_problems(alias)]
         except DatabaseError:
-            return found  # unreachable is not unsafe: readiness says so
+            return found  # an unreachable database is not unsafe: readiness reports it
     return found
 
 

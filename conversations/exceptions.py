@@ -62,7 +62,7 @@ class MalformedJSON(Refused):
 class Invalid(Refused):
     """Every broken rule that was found, not only the first where more can be told."""
 
-    default_detail = "The request breaks a rule."
+    default_detail = "The request is not valid."
 
     def __init__(self, errors: Iterable[FieldError] = (), detail: str = "") -> None:
         self.errors = tuple(errors)
@@ -101,7 +101,7 @@ class Forbidden(Refused):
 
 
 class NotFound(Refused):
-    default_detail = "There is nothing here."
+    default_detail = "Not found."
 
 
 class MethodNotAllowed(Refused):

@@ -1,4 +1,4 @@
-"""Request bodies as types: what is not named here is refused, and nothing is converted.
+"""Request bodies as types: unknown fields are refused, and nothing is converted.
 
 `API.md`'s aliases are folded by the `normal` methods, so that no service ever sees one.
 """
@@ -99,7 +99,7 @@ class AppendIn(MessageIn, kw_only=True, forbid_unknown_fields=True):
         """What is to be appended, checked; Invalid names the fields, of each message of a batch."""
         if self.messages is UNSET:
             if self.content is UNSET:
-                raise Invalid.field("content", "A message needs a content.", code="required")
+                raise Invalid.field("content", "A message needs content.", code="required")
             return [self.normal(may_import=may_import, now=now)]
         if any(
             getattr(self, name) not in (None, UNSET) for name in self.__struct_fields__ if name != "messages"

@@ -1,4 +1,4 @@
-"""Request bodies about memories: what is not named here is refused, and nothing is converted."""
+"""Request bodies of memories as types: unknown fields are refused, and nothing is converted."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -83,7 +83,7 @@ class MemorySearch(Struct, forbid_unknown_fields=True, kw_only=True):
             raise Invalid.field("user_id", "Another name of `customer_id`, and they differ.", code="conflict")
         self.customer_id, self.user_id = self.customer_id or self.user_id, None
         if self.query is not None and not self.query.strip():
-            raise Invalid.field("query", "A query needs a word.")
+            raise Invalid.field("query", "A query needs at least one word.")
         if self.query is None and self.embedding is None:
             raise Invalid.field("query", "Give a query, an embedding, or both.", code="required")
         return self
@@ -92,7 +92,7 @@ class MemorySearch(Struct, forbid_unknown_fields=True, kw_only=True):
 def _check_content(problems: list[FieldError], content: str) -> None:
     size = len(content.encode())
     if not content.strip():
-        problems.append(FieldError("content", "required", "A memory needs a word."))
+        problems.append(FieldError("content", "required", "A memory needs at least one word."))
     elif size > settings.MAX_CONTENT:
         problems.append(
             FieldError("content", "too_large", f"At most {settings.MAX_CONTENT} bytes; this is {size}.")

@@ -1,4 +1,4 @@
-"""When a record ends and why, in the words that people read."""
+"""When a record ends and why, in words for people."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ def ending(record: Record, policy: Policy, holds: Sequence[NamedHold], now: date
         if grace is None:
             return Ending(None, f"hold “{named.matter}” is in force", held=True)
         if grace > on:
-            on, because = grace, f"hold “{named.matter}” covers it until its grace is over"
+            on, because = grace, f"hold “{named.matter}” covers it until its grace period is over"
     return Ending(on, because, held=bool(binding))
 
 
@@ -56,9 +56,11 @@ def _by_policy(record: Record, policy: Policy) -> tuple[datetime, str]:
     kept = in_words(policy.period(record.record_class))
     name = f"policy {policy.version}" if policy.version else "the default policy"
     because = f"{name} keeps {record.record_class} {kept}"
-    if record.record_class is RecordClass.MESSAGES:  # archiving is not destruction: no minimum puts it off
+    if (
+        record.record_class is RecordClass.MESSAGES
+    ):  # archiving is not destruction: the legal minimum does not delay it
         return on, f"{because}, {_THEN[policy.archive_mode]}"
     minimum = policy.minimum_ends_at(record.since)
     if minimum is not None and minimum > on:
-        return minimum, f"the law asks for {in_words(policy.legal_minimum)} ({policy.legal_basis})"
+        return minimum, f"the law requires {in_words(policy.legal_minimum)} ({policy.legal_basis})"
     return on, because

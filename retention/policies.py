@@ -1,4 +1,4 @@
-"""What a tenant decides about endings, what such a decision may not say, and when it takes something away."""
+"""Retention policies as values: how they are validated, and when a change shortens anything."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ _MODES = (ArchiveMode.SEALED, ArchiveMode.SCRUBBED, ArchiveMode.NONE)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One version of a tenant's decision."""
+    """One version of a tenant's policy."""
 
     messages: Period
     summaries: Period
@@ -58,7 +58,7 @@ def check_policy(policy: Policy) -> list[FieldError]:
             FieldError("archive", "shorter_than_messages", "The archive may not end before the messages do.")
         )
     if not is_zone(policy.zone):
-        problems.append(FieldError("timezone", "unknown_zone", "Not a time zone; one is Asia/Singapore."))
+        problems.append(FieldError("timezone", "unknown_zone", "Not a time zone, such as Asia/Singapore."))
     return problems + (_check_minimum(policy) if policy.legal_minimum else [])
 
 
@@ -68,7 +68,7 @@ def _check_minimum(policy: Policy) -> list[FieldError]:
         detail = "The legal minimum may not be longer than the archive period."
         problems.append(FieldError("legal_minimum", "above_archive", detail))
     if not policy.legal_basis.strip():
-        detail = "A legal minimum needs the law that it rests on."
+        detail = "A legal minimum needs its legal basis."
         problems.append(FieldError("legal_basis", "missing", detail))
     outlives_messages = not policy.messages.never_shorter_than(policy.legal_minimum)
     if policy.archive_mode is ArchiveMode.NONE:

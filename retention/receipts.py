@@ -57,7 +57,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReceiptRefused(ValueError):
-    """These bytes prove nothing; says why."""
+    """The bytes are not an authentic receipt; says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +92,12 @@ def verify_receipt(data: bytes, pinned: PublicKey | None = None) -> Verification
     public_key = _check_signature(fields)
     if pinned is not None and public_key != pinned:
         raise ReceiptRefused(
-            f"This receipt is of another installation: signed by {public_key.fingerprint}, not {pinned.fingerprint}."
+            f"This receipt is from another installation: signed by {public_key.fingerprint}, not {pinned.fingerprint}."
         )
     try:
         receipt = msgspec.convert(fields, Receipt)
     except msgspec.ValidationError as error:
-        raise ReceiptRefused(f"This receipt is signed, but has not the shape of one: {error}.") from error
+        raise ReceiptRefused(f"This receipt is signed, but malformed: {error}.") from error
     return Verification(receipt, public_key, pinned is not None)
 
 
@@ -109,7 +109,7 @@ def _check_signature(fields: Mapping[str, Any]) -> PublicKey:
         raise ReceiptRefused("This receipt has no readable key and signature.") from error
     signed = {name: value for name, value in fields.items() if name != "signature"}
     if not public_key.has_signed(canonical(signed), signature):
-        raise ReceiptRefused("The signature does not hold: the receipt was altered, or never issued.")
+        raise ReceiptRefused("The signature is not valid: the receipt was altered, or never issued.")
     return public_key
 
 

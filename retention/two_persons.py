@@ -1,4 +1,4 @@
-"""Where two people are asked for: who counts as one."""
+"""The two-person rule: who counts as one person."""
 
 from django.conf import settings
 
@@ -15,8 +15,8 @@ def person(actor: Actor) -> str:
 
 
 def require_another(actor: Actor, first: str) -> str:
-    """The actor's person; SamePerson if it is the one who began."""
+    """The actor's person; SamePerson if that is the one who took the first step."""
     second = person(actor)
     if second.strip().casefold() == first.strip().casefold():
-        raise SamePerson("Another person than the one who asked for it has to do this.")
+        raise SamePerson("Another person has to do this, not the one who asked for it.")
     return second

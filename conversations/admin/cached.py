@@ -1,4 +1,4 @@
-"""Figures that may be a minute old: what they cost grows with what there is, and their pages are looked at often."""
+"""Figures cached for a minute: their cost grows with the data, and their pages are opened often."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Cached(Generic[T]):
-    """What was read, and when: the page says so."""
+    """A value, and when it was read, which the page shows."""
 
     value: T
     at: datetime
 
 
 def read_cached(name: str, tenant_id: UUID, read: Callable[[], T]) -> Cached[T]:
-    """The tenant's figures of that name, read again after a minute. Counts only: nothing personal is kept here."""
+    """The tenant's figures of that name, at most a minute old. Counts only: nothing personal goes into the cache."""
     key = f"figures:{tenant_id}:{name}"
     known: Cached[T] | None = cache.get(key)
     if known is None:

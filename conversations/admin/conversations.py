@@ -107,7 +107,7 @@ class Conversations(Page):
 
 
 def _passage(message: Message, question: Question) -> dict[str, Any]:
-    """Where in the conversation, and HTML that `highlight` has escaped: empty where only the sense was alike."""
+    """The position, and HTML that `highlight` has escaped: empty where only the meaning matched."""
     found = highlight(visible(message.scrubbed), question, limit=1)
     return {
         "position": message.position,

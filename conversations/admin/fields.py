@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 
 
 class ReasonField(forms.CharField):
-    """Why somebody does what leaves a trace."""
+    """The reason for an act that is recorded in the audit trail."""
 
     def __init__(self, **kwargs: Any) -> None:
         defaults = {
@@ -38,4 +38,4 @@ class UuidsField(forms.Field):
         try:
             return [UUID(str(one)) for one in given]
         except ValueError:
-            raise ValidationError("One of these ids is no id.") from None
+            raise ValidationError("One of these is not an id.") from None

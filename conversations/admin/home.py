@@ -1,4 +1,4 @@
-"""Home: what needs attention first, then how much is said and what is about to end."""
+"""Home: what needs attention, then recent activity and what is about to end."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class Home(Page):
     right = None
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        """The charts come in a second request, so that what waits is there at once."""
+        """The charts load in a second request, so that what needs attention shows at once."""
         if "charts" not in self.request.GET or not self.may(Right.READ):
             return super().get_context_data(waiting=panels.attention(self.tenant_id, self.may), **context)
         charts = read_cached("home", self.tenant_id, self._charts)

@@ -58,7 +58,7 @@ class RetryParked(Page):
 
 
 class CheckMirrors(Page):
-    """A worker compares and mends; what it finds appears on the page."""
+    """Asks a worker to compare, and to repair if wanted; the result appears on the page."""
 
     title = "Verify"
     right = Right.OPERATE
@@ -68,13 +68,17 @@ class CheckMirrors(Page):
         check_mirrors.delay_on_commit(
             str(self.tenant_id), self.request.user.username, repair="repair" in request.POST
         )
-        messages.success(request, "A worker compares the stores with the record. Come back in some seconds.")
+        messages.success(
+            request, "A worker is comparing the stores with PostgreSQL. Reload the page in a few seconds."
+        )
         return HttpResponseRedirect(reverse("admin:operations"))
 
 
 class KeyForm(forms.Form):
     person = forms.CharField(
-        label="Person", max_length=200, help_text="Whose key it is: stands in the audit."
+        label="Person",
+        max_length=200,
+        help_text="The person the key is issued to, as the audit trail names them.",
     )
     scopes = forms.MultipleChoiceField(
         label="Scopes", choices=Scope.choices, widget=forms.CheckboxSelectMultiple
@@ -132,7 +136,7 @@ class RevokeKey(ApiKeys):
         except Conflict as error:
             messages.warning(request, error.detail)
         else:
-            messages.success(request, "Revoked. It ends everywhere within five seconds.")
+            messages.success(request, "Revoked. It stops working everywhere within five seconds.")
         return HttpResponseRedirect(reverse("admin:api-keys"))
 
 

@@ -1,4 +1,4 @@
-"""What every page of the back office is made of."""
+"""The base classes of every page of the back office."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,13 +82,13 @@ class Page(TemplateView):
 
 
 class ActionPage(Page):
-    """A page with one form whose button calls one service. Refusals come back into the form, and nothing is done."""
+    """A page with one form whose button calls one service. A refusal is shown in the form, and nothing has changed."""
 
     form_class: type[forms.Form]
     done: ClassVar[str] = ""
 
     def act(self, given: dict[str, Any]) -> str:
-        """Do it; where to go then."""
+        """Call the service; returns the URL to go to next."""
         raise NotImplementedError
 
     def get_initial(self) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class ActionPage(Page):
 
 @contextmanager
 def refusals_in(form: forms.Form) -> Iterator[None]:
-    """What a service refuses becomes an error of the form; what it had written by then is undone."""
+    """Turn the refusal of a service into a form error, and roll back what it had written."""
     try:
         with transaction.atomic():
             yield

@@ -1,4 +1,4 @@
-"""What the apps above the core add to its pages: panels about a customer, and what needs attention."""
+"""What the other apps add to the pages of the core: panels about a customer, and what needs attention."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class HomePanel:
 
 @dataclass(frozen=True)
 class Attention:
-    """Something that waits for people. `urgent` stands first."""
+    """Something that waits for a person. Urgent entries come first."""
 
     text: str
     count: int
@@ -54,6 +54,6 @@ def rendered(customer: Customer) -> list[dict[str, Any]]:
 
 
 def attention(tenant_id: UUID, may: Callable[[Right], bool]) -> list[Attention]:
-    """Everything that waits, what is urgent first."""
+    """Everything that needs attention, urgent entries first."""
     found = [item for watch in watches if may(watch.right) for item in watch.look(tenant_id)]
     return sorted((item for item in found if item.count), key=lambda item: not item.urgent)

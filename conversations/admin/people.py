@@ -1,4 +1,4 @@
-"""People: who works here, in which groups, and how they get in again."""
+"""People: back office accounts, their groups, and regaining access."""
 
 from typing import Any
 
@@ -138,7 +138,7 @@ class RemoveFactors(PersonPage):
         person = self.person()
         Authenticator.objects.filter(user=person).delete()
         self.record_about(person, "staff.factors_removed")
-        messages.success(request, "Removed. They set up another one when they sign in.")
+        messages.success(request, "Removed. They have to set up a new one when they sign in.")
         return HttpResponseRedirect(reverse("admin:person", args=[person.pk]))
 
 

@@ -1,4 +1,4 @@
-"""Deeds for conversations that were ticked in a list."""
+"""Actions on conversations that were selected in a list."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from conversations.admin.pages import ActionPage
 
 
 class SelectionPage(ActionPage):
-    """A page that `session` in the query string names conversations to, once for each."""
+    """A page for the conversations that the query string names, one `session` parameter for each."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if "selected" in request.GET and not request.GET.getlist("session"):

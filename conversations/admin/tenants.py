@@ -1,4 +1,4 @@
-"""For which tenant platform staff work: chosen by them, and recorded in that tenant's trail."""
+"""The tenant that platform staff work in: they choose one, and that tenant's audit trail records it."""
 
 from typing import Any
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""What operators should know of when they come in."""
+"""What operators should notice first."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -9,7 +9,7 @@ from conversations.admin.panels import Attention
 from conversations.services.mirror_status import mirror_status
 from conversations.services.readiness import StoreStatus, read_readiness
 
-LAG = 60.0  # seconds by which a mirror may be behind before anybody is told
+LAG = 60.0  # seconds a mirror may lag before it is reported
 
 
 def watch_mirrors(tenant_id: UUID) -> Iterator[Attention]:
@@ -17,7 +17,7 @@ def watch_mirrors(tenant_id: UUID) -> Iterator[Attention]:
     status = mirror_status(tenant_id)
     yield Attention("Mirror items parked: a store refuses them", status.parked, operations, urgent=True)
     if status.lag_seconds > LAG:
-        yield Attention("Mirror items that wait for longer than a minute", status.pending, operations)
+        yield Attention("Mirror items waiting for more than a minute", status.pending, operations)
     down = [name for name, state in read_readiness().stores.items() if state.status is StoreStatus.DEGRADED]
     if down:
         yield Attention(f"Stores not answering: {', '.join(down)}", len(down), operations, urgent=True)

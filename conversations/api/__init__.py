@@ -1,1 +1,1 @@
-"""The HTTP door: parses, calls one service, translates the answer."""
+"""The HTTP layer: parses the request, calls one service, translates the result."""

@@ -1,4 +1,4 @@
-"""`/analytics`: what the conversations teach."""
+"""`/analytics`: session statistics, and answers that solved similar issues."""
 
 from typing import Annotated, Literal
 
@@ -54,7 +54,7 @@ class AnswersQuery(Struct, frozen=True, kw_only=True):
         if self.query is None and self.issue_type is None:
             raise Invalid.field("query", "Give `query`, `issue_type` or both.", code="required")
         if self.query is not None and not self.query.strip():
-            raise Invalid.field("query", "A query needs a word.")
+            raise Invalid.field("query", "A query needs at least one word.")
 
 
 class AnswerOut(Struct, kw_only=True):

@@ -1,4 +1,4 @@
-"""Answers: JSON by msgspec, and the entity tags of what can be changed under a precondition."""
+"""JSON responses by msgspec, and entity tags for conditional requests."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ CONTENT_TYPE = "application/json"
 
 
 class Answer(HttpResponse):
-    """A JSON answer that knows whose data it shows, for the day an idempotency key repeats it."""
+    """A JSON response that knows whose data it shows, in case an idempotency key replays it."""
 
     shown: Shown | None = None
 

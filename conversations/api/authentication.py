@@ -18,7 +18,7 @@ _LONGEST_KEY = 200
 
 
 def authenticate(request: HttpRequest) -> Principal:
-    """Whose key the request carries; Unauthenticated without one in force, Throttled after too many of those."""
+    """The principal of the request's key; Unauthenticated without a valid one, Throttled after too many failures."""
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     try:
         if scheme.lower() != "bearer" or not 0 < len(token) <= _LONGEST_KEY or not token.isascii():
@@ -49,7 +49,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class HasScope(BasePermission):
-    """Deny by default: a method without a declared scope is nobody's."""
+    """Deny by default: nobody may call a method without a declared scope."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         method = str(request.method).lower()

@@ -15,7 +15,7 @@ MEDIA_TYPES = frozenset({"application/json", "application/merge-patch+json"})
 
 
 def decode_body(request: HttpRequest, kind: type[T], *, optional: bool = False) -> T:
-    """The body as `kind`. With `optional`, no body at all counts as `{}`."""
+    """The body decoded as `kind`. With `optional`, an absent body counts as `{}`."""
     body = read_body(request)
     if body:
         _check_media_type(request)
@@ -31,12 +31,12 @@ def read_body(request: HttpRequest) -> bytes:
     limit: int = settings.MAX_BODY
     announced = _announced_length(request)
     if announced is not None and announced > limit:
-        raise TooLarge(f"A body may have {limit} bytes.")
+        raise TooLarge(f"A body may have at most {limit} bytes.")
     body = request.body if announced is not None else _read_chunked(request, limit)
     if announced is not None and len(body) < announced:
         raise MalformedJSON("The body ended before its Content-Length.")
     if len(body) > limit:
-        raise TooLarge(f"A body may have {limit} bytes.")
+        raise TooLarge(f"A body may have at most {limit} bytes.")
     request._body = body
     return body
 

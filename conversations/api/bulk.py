@@ -105,7 +105,7 @@ def check_lists(*, delete: Sequence[UUID], **others: Sequence[Any]) -> None:
     seen: set[UUID] = set()
     for number, identifier in enumerate(delete):
         if identifier in seen:
-            raise Invalid.field(f"delete[{number}]", "Stands here twice.", code="repeated")
+            raise Invalid.field(f"delete[{number}]", "This id is given twice.", code="repeated")
         seen.add(identifier)
 
 

@@ -1,4 +1,4 @@
-"""`/capabilities`: what this installation can do, so that a client need not try."""
+"""`/capabilities`: what this installation supports, so that clients need not probe."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""`/customers`: the persons spoken with, and what was said with them across sessions."""
+"""`/customers`: the people spoken with, and their sessions and messages."""
 
 from django.http import HttpResponse
 from msgspec import Struct
@@ -41,7 +41,7 @@ class OneCustomer(TenantView):
 
     @operation(Scope.WRITE, body=CustomerIn, body_optional=True, answers={200: CustomerOut, 201: CustomerOut})
     def put(self, body: CustomerIn, customer_id: str) -> HttpResponse:
-        """Create a customer, or replace what is said of them."""
+        """Create a customer, or replace their data."""
         customer, is_new = customers.put_customer(
             tenant_id=self.principal.tenant_id,
             external_id=customer_id,
@@ -52,7 +52,7 @@ class OneCustomer(TenantView):
 
     @operation(Scope.COMPLIANCE, answers={202: ErasureCase})
     def delete(self, customer_id: str) -> HttpResponse:
-        """Erase a customer: hidden at once everywhere, proven when every store has answered."""
+        """Erase a customer: hidden everywhere at once, verified when every store has answered."""
         case = customers.erase_customer(
             tenant_id=self.principal.tenant_id, external_id=customer_id, actor=self.principal.actor
         )
@@ -74,7 +74,7 @@ class CustomerSessions(TenantView):
 class CustomerMessages(TenantView):
     @operation(Scope.READ, query=PageQuery, answers={200: ListOf[MessageOut]})
     def get(self, query: PageQuery, customer_id: str) -> HttpResponse:
-        """What was said with a customer across sessions, newest first."""
+        """A customer's messages across sessions, newest first."""
         tenant_id = self.principal.tenant_id
         with tenant_scope(tenant_id):
             customer = customers.known_customer(tenant_id, customer_id)

@@ -30,7 +30,7 @@ from conversations.services.events import Event, open_cursor, read_events
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "text/event-stream"
-LOOK = 1.0  # seconds between two looks when nobody wakes us
+LOOK = 1.0  # seconds between two looks at the record when nothing wakes us
 KEEP_ALIVE = 5.0  # seconds between two comments; the key is checked as often
 COME_BACK = 5  # seconds until a process that has no stream left may have one again
 
@@ -62,10 +62,10 @@ class Stream:
 
     def __init__(self, request: HttpRequest, tenant_id: UUID, session_id: UUID) -> None:
         if not _streams.acquire(blocking=False):
-            raise Unavailable(COME_BACK, "This process serves as many streams as it may.")
+            raise Unavailable(COME_BACK, "This process is already serving its maximum number of streams.")
         self._request, self._tenant_id = request, tenant_id
         self._is_open = True
-        # Before the cursor is read, and both before the client hears of us: what comes from then on is heard.
+        # Subscribed before the cursor is read, and both before the client gets a byte: nothing in between is missed.
         self._listener = SessionListener(settings.REDIS_URL, WindowKey(tenant_id, session_id))
         try:
             last_event = request.META.get("HTTP_LAST_EVENT_ID") or None

@@ -18,7 +18,7 @@ def read_mirror() -> Iterable[Reading]:
 
 
 def read_partitions() -> Iterable[Reading]:
-    """Rows outside every partition made for them: someone stopped making partitions, or a clock is wrong."""
+    """Rows in DEFAULT partitions: `ensure_partitions` does not run, or a clock is wrong."""
     for table, rows in default_rows().items():
         yield Reading(
             "remembrancer_default_partition_rows",

@@ -22,7 +22,7 @@ _KEY = re.compile(r"[\x20-\x7e]{1,255}", re.ASCII)
 def answer_once(
     request: HttpRequest, principal: Principal, handle: Callable[[], HttpResponseBase]
 ) -> HttpResponseBase:
-    """What `handle` answers; with an `Idempotency-Key`, what it answered the first time.
+    """The response of `handle`; with an `Idempotency-Key`, the first response.
 
     With a key `handle` runs inside one tenant scope together with the key: effect and answer commit together.
     Anything but a 2xx answer leaves the key free, and an exception takes the effect back as well.

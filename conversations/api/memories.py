@@ -1,4 +1,4 @@
-"""`/memories`: what is remembered beside the conversations."""
+"""`/memories`: facts, notes, materials and runbooks that are kept beside the conversations."""
 
 from typing import Literal
 from uuid import UUID
@@ -65,7 +65,7 @@ class Memories(TenantView):
 
     @operation(Scope.WRITE, body=MemoryIn, answers={201: MemoryOut, 200: MemoryOut}, idempotent=True)
     def post(self, body: MemoryIn) -> HttpResponse:
-        """Remember something, or get what is remembered under this external id."""
+        """Create a memory, or get the one that has this external id."""
         tenant_id = self.principal.tenant_id
         with tenant_scope(tenant_id):
             rows, new = memories.create_memories(tenant_id=tenant_id, given=[body])
@@ -92,7 +92,7 @@ class OneMemory(TenantView):
 
     @operation(Scope.WRITE, answers={204: None})
     def delete(self, memory_id: UUID) -> HttpResponse:
-        """Forget a memory, at once and everywhere."""
+        """Delete a memory, everywhere at once."""
         memories.delete_memories(tenant_id=self.principal.tenant_id, memory_ids=[memory_id])
         return no_content()
 
@@ -121,7 +121,7 @@ class MemoriesBulk(TenantView):
 class MemoriesSearch(TenantView):
     @operation(Scope.READ, body=MemorySearch, answers={200: SearchOut})
     def post(self, body: MemorySearch) -> HttpResponse:
-        """Find memories like a text or a vector."""
+        """Search memories by text, by vector, or by both."""
         return answer(search_memories(self.principal.tenant_id, body))
 
 

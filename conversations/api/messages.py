@@ -1,4 +1,4 @@
-"""`/messages` and what lies below a session: the hot append, lists, annotations, deletes."""
+"""`/messages`, and the messages of a session: the hot append, lists, annotations, deletes."""
 
 from typing import Any, Literal
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""The outermost layer of a request: its id, its log line, its measures, and an answer to what escapes."""
+"""The outermost layer of a request: its id, log line, metrics, and a response to uncaught exceptions."""
 
 import re
 import time

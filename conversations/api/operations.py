@@ -1,4 +1,4 @@
-"""What an endpoint declares, once: scope, body, query, answers. Checked, decoded and documented from that."""
+"""What an endpoint declares once: scope, body, query, responses. Checks, decoding and the schema follow from it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ JSON = "application/json"
 
 
 class Served(Protocol):
-    """What a handler's view knows of the request."""
+    """What a handler needs of its view."""
 
     http: HttpRequest
     principal: Principal
@@ -51,7 +51,7 @@ class Operation:
     media_types: tuple[str, ...] = (JSON,)
 
     def arguments(self, request: HttpRequest) -> dict[str, Any]:
-        """What the handler is called with beside the parts of the path; Invalid and its kin."""
+        """The handler's arguments beside those of the path; raises Invalid and other refusals."""
         query = decode_query(request, self.query)
         arguments: dict[str, Any] = {} if self.query is NoParameters else {"query": query}
         if self.body is not None:
@@ -82,7 +82,7 @@ def operation(scope: Scope, **contract: Any) -> Callable[[Handler], Handler]:
 
 
 def operation_of(handler: Any) -> Operation:
-    """What was declared; Forbidden where nothing was, so that a forgotten declaration opens no door."""
+    """The handler's declaration; Forbidden without one, so that a forgotten declaration exposes nothing."""
     declared = getattr(handler, "operation", None)
     if not isinstance(declared, Operation):
         raise Forbidden

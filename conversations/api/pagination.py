@@ -1,4 +1,4 @@
-"""Lists by keyset: no offsets, one page costs the same at the head and a million rows down."""
+"""Keyset pagination: without offsets a page costs the same at the start and a million rows on."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Page(Generic[M]):
         return self.of([show(row) for row in self.rows])
 
     def of(self, data: Sequence[S]) -> ListOf[S]:
-        """The page with what stands for its rows, one each in the same order."""
+        """The page with these representations of its rows, in the same order."""
         first, last = (self.rows[0].pk, self.rows[-1].pk) if self.rows else (None, None)
         return ListOf(
             data=data,
@@ -105,5 +105,5 @@ def _anchor(rows: QuerySet[M], cursor: UUID, order: Order, name: str) -> Sequenc
         rows.order_by().filter(pk=cursor).values_list(*(key.name for key in order.keys)).first()
     )
     if found is None:
-        raise Invalid.field(name, "This is no id of this list.", code="bad_cursor")
+        raise Invalid.field(name, "No entry of this list has this id.", code="bad_cursor")
     return found

@@ -1,4 +1,4 @@
-"""Query strings as typed structs: unknown parameters are refused, only numbers and booleans are converted."""
+"""Query strings decoded into typed structs: unknown parameters are refused, only numbers and booleans are converted."""
 
 import re
 from collections.abc import Mapping

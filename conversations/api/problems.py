@@ -1,7 +1,7 @@
 """Every error as `application/problem+json` (RFC 9457), and the one table of status codes.
 
-Nothing a client sends gives another 5xx than 503: what is neither ours nor known here is a defect, logged
-with its traceback and answered as 500 without a word of it.
+Nothing a client sends may cause a 5xx other than 503: an exception that is neither ours nor known here is a bug,
+logged with its traceback and answered with a bare 500.
 """
 
 import sys
@@ -42,7 +42,7 @@ CONTENT_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How one kind of failure is told to a client."""
+    """How one kind of failure is reported to a client."""
 
     status: HTTPStatus
     code: str
@@ -98,7 +98,7 @@ def kind_of(failure: RemembrancerError) -> Kind:
 
 
 def translate(exception: BaseException) -> RemembrancerError:
-    """Our own exception for whatever was raised; the root of the tree for a defect of ours."""
+    """Our own exception for whatever was raised; the root of the tree for a bug."""
     match exception:
         case RemembrancerError():
             return exception
@@ -198,7 +198,7 @@ def _body(failure: RemembrancerError, kind: Kind) -> Problem:
 
 
 def answer_failure(request: HttpRequest, exception: BaseException) -> HttpResponse:
-    """The answer to what a view raised. A denied call of somebody we know is an audit event."""
+    """The response to what a view raised. A denied call with a valid key is an audit event."""
     principal = getattr(request, "principal", None)
     if principal is not None and isinstance(translate(exception), ours.Forbidden):
         try:
@@ -222,7 +222,7 @@ def _record_denial(principal: Principal, request: HttpRequest) -> None:
 
 
 def exception_handler(exception: Exception, context: Mapping[str, Any]) -> HttpResponse:
-    """DRF's door to the same answer."""
+    """The same response, for DRF."""
     if isinstance(exception, drf.MethodNotAllowed):
         exception = ours.MethodNotAllowed(context["view"].allowed_methods)
     return answer_failure(context["request"]._request, exception)

@@ -1,4 +1,4 @@
-"""The routes without a key: is it alive, is it ready, how does it fare."""
+"""The routes without a key: health, readiness and metrics."""
 
 from http import HTTPStatus
 

@@ -1,4 +1,4 @@
-"""One representation for DRF. Apart from the views, because DRF reads its settings while it makes its own."""
+"""DRF's renderer and negotiation. Apart from the views, because DRF imports these while it defines its own views."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

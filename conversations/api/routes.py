@@ -1,4 +1,4 @@
-"""What plain views and everybody's log lines need to know about a request's route."""
+"""Facts about a request's route, for plain views and for log lines."""
 
 from collections.abc import Callable
 from functools import wraps

@@ -1,4 +1,4 @@
-"""`/api/schema` and `/api/docs`: open to everybody, and without a request to anybody else."""
+"""`/api/schema` and `/api/docs`: public, and without requests to other hosts."""
 
 from functools import lru_cache
 from typing import Any, ClassVar

@@ -1,4 +1,4 @@
-"""`/search`, context and its receipts: how an agent recalls."""
+"""`/search`, contexts and context receipts."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -42,7 +42,7 @@ class SearchBody(Struct, forbid_unknown_fields=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not self.query.strip():
-            raise ValueError("A query needs a word.")
+            raise ValueError("A query needs at least one word.")
 
 
 class ContextBody(Struct, forbid_unknown_fields=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""What answers look like, for the schema: the presenters fill them with plain dictionaries."""
+"""Response types for the schema; the presenters build matching plain dictionaries."""
 
 from datetime import datetime
 from typing import Any, Literal

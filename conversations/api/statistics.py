@@ -1,4 +1,4 @@
-"""`/stats`: how much a tenant has, and how far its mirrors are."""
+"""`/stats`: how much a tenant has stored, and how far its mirrors lag."""
 
 from datetime import datetime
 from typing import Literal
@@ -55,5 +55,5 @@ class StatsOut(Struct, kw_only=True):
 class Stats(TenantView):
     @operation(Scope.READ, answers={200: StatsOut})
     def get(self) -> HttpResponse:
-        """How much there is, and how far the mirrors have followed."""
+        """How much the tenant has stored, and how far the mirrors lag."""
         return answer(read_stats(self.principal.tenant_id))

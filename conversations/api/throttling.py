@@ -51,7 +51,7 @@ def throttle_failure(address: str) -> None:
 
 
 class KeyThrottle(BaseThrottle):
-    """DRF's door to the same count."""
+    """The same count, for DRF."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
         throttle(cast(Principal, request.auth))
@@ -60,7 +60,7 @@ class KeyThrottle(BaseThrottle):
 
 @dataclass(slots=True)
 class Lease:
-    """What a process may spend of a subject's window by itself, or until when it is refused (monotonic)."""
+    """How many requests a process may still let through by itself, or until when it refuses them (monotonic)."""
 
     left: int
     until: float

@@ -38,7 +38,7 @@ class SessionTranscript(TenantView):
         media_types=(JSON, *(media_type for _, media_type in RENDERED.values())),
     )
     def get(self, query: TranscriptQuery, session_id: UUID) -> HttpResponse:
-        """The whole session as a document; a runbook when it was closed with success."""
+        """The whole session as a document; a runbook if it was closed successfully."""
         tenant_id = self.principal.tenant_id
         with tenant_scope(tenant_id):
             row = get_session(tenant_id, session_id)

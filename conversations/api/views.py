@@ -21,7 +21,7 @@ class TenantView(APIView):
 
     http_method_names: ClassVar[list[str]] = ["get", "head", "post", "put", "patch", "delete"]  # type: ignore[misc]
 
-    http: HttpRequest  # Django's own request, in DRF's shell and outside of it
+    http: HttpRequest  # Django's own request, whether or not DRF wraps it
     principal: Principal
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
@@ -33,10 +33,10 @@ class TenantView(APIView):
         self.principal = cast(Principal, request.auth)
 
     @classmethod
-    def swift(cls, *methods: str) -> Callable[..., HttpResponseBase]:
-        """`as_view()` where these methods go past DRF's request object and its negotiation.
+    def bypassing_drf(cls, *methods: str) -> Callable[..., HttpResponseBase]:
+        """`as_view()`, but these methods bypass DRF's request object and content negotiation.
 
-        The checks, their order and the handler are the same. For the few routes where that time counts.
+        The checks, their order and the handler are the same. For the few routes where that time matters.
         """
         shell = cls.as_view()
 
@@ -52,7 +52,7 @@ class TenantView(APIView):
                 require(served.principal, operation_of(handler).scope)
                 throttle(served.principal)
                 return cast(HttpResponseBase, handler(request, **path))
-            except Exception as error:  # noqa: BLE001  (as DRF's shell: whatever it was becomes a problem)
+            except Exception as error:  # noqa: BLE001  (as in DRF: every exception becomes a problem response)
                 return answer_failure(request, error)
 
         # What the schema generator looks for.

@@ -42,7 +42,7 @@ def nested_json(raw: Any, field: str) -> Any:
     try:
         return strict_json.parse(raw.encode())
     except (MalformedJSON, Invalid) as problem:
-        raise Invalid.field(field, f"Holds no valid JSON: {problem.detail}") from None
+        raise Invalid.field(field, f"Not valid JSON: {problem.detail}") from None
 
 
 def nested_object(raw: Any, field: str) -> JSONObject | None:

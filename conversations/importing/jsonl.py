@@ -131,7 +131,7 @@ def _one_of(*names: str | None, field: str) -> str | None:
     """The value under whichever of its names was used; different ones under two names are refused."""
     values = {name for name in names if name is not None}
     if len(values) > 1:
-        raise Invalid.field(field, "Stands here under two names that differ.", code="conflict")
+        raise Invalid.field(field, "Given under two names with different values.", code="conflict")
     return values.pop() if values else None
 
 

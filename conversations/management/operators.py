@@ -1,4 +1,4 @@
-"""Who runs a command: the account of the operating system, and the name it claims."""
+"""Who runs a command: the operating system account, and the name given with `--as`."""
 
 import os
 import pwd

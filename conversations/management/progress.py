@@ -1,4 +1,4 @@
-"""How long work is shown: a bar on a terminal, a line each quarter elsewhere, nothing for `--json`."""
+"""Progress of long work: a bar on a terminal, a line each quarter elsewhere, nothing for `--json`."""
 
 import sys
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Moments on the command line: RFC 3339 with a zone."""
+"""Timestamps on the command line: RFC 3339 with a zone."""
 
 import argparse
 from datetime import datetime
@@ -9,8 +9,8 @@ def timestamp(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
         if at.tzinfo is None:
-            raise ValueError("Without a zone it is no moment.")
+            raise ValueError("A timestamp needs a zone.")
     except ValueError as error:
-        wanted = "a moment with a zone, such as 2026-01-31T12:00:00Z"
+        wanted = "a timestamp with a zone, such as 2026-01-31T12:00:00Z"
         raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}") from error
     return at

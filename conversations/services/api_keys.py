@@ -21,7 +21,7 @@ from conversations.services import audit
 from conversations.tenancy import tenant_scope
 
 PREFIX = "rmb"
-LIFETIME = 5.0  # seconds a checked key is believed: a revocation takes effect within them
+LIFETIME = 5.0  # seconds a verified key is cached: the time in which a revocation takes effect
 TOUCH_INTERVAL = timedelta(minutes=1)
 
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789"
@@ -43,7 +43,7 @@ def create_key(
     expires_at: datetime | None = None,
     actor: Actor = SYSTEM,
 ) -> IssuedKey:
-    """Issue a key to a person. Several may live at once, so that one can be replaced without a pause."""
+    """Issue a key to a person. Several may be valid at once, so that one can be replaced without downtime."""
     unknown = sorted(set(scopes) - set(Scope.values))
     if unknown or not scopes:
         raise Invalid.field(
@@ -78,7 +78,7 @@ def create_key(
 
 
 def revoke_key(*, key_id: UUID, actor: Actor = SYSTEM) -> None:
-    """End a key, everywhere within `LIFETIME` seconds; NotFound, or Conflict when it has ended before."""
+    """Revoke a key, everywhere within `LIFETIME` seconds; NotFound, or Conflict when it is already revoked."""
     row = ApiKey.objects.using("ops").filter(id=key_id).first()
     if row is None:
         raise NotFound("There is no such key.")
@@ -89,7 +89,7 @@ def revoke_key(*, key_id: UUID, actor: Actor = SYSTEM) -> None:
             .update(revoked_at=ids.now())
         )
         if not changed:
-            raise Conflict("The key was revoked before.")
+            raise Conflict("The key is already revoked.")
         audit.record(
             tenant_id=row.tenant_id,
             actor=actor,
@@ -161,7 +161,7 @@ def _format(lookup: str, secret: str) -> str:
 
 
 def _parse(token: str) -> tuple[str, str]:
-    """The look-up part and the secret; refuses what was cut or mistyped before the database is asked."""
+    """The look-up part and the secret; refuses truncated or mistyped keys before the database is asked."""
     prefix, _, rest = token.partition("_")
     lookup, _, tail = rest.partition("_")
     secret, checksum = tail[:-6], tail[-6:]

@@ -1,7 +1,7 @@
-"""What happened in a session after a cursor, read from the record: nothing is kept for those who listen.
+"""Events of a session after a cursor, derived from its rows: no state is kept for listeners.
 
 Positions, versions of tombstones and the time of closing each only grow under the session's row lock, so a look finds
-everything that was committed since the last one, whoever else looks.
+everything that was committed since the last one, independent of other listeners.
 """
 
 import base64
@@ -49,7 +49,7 @@ class Cursor:
         except (binascii.Error, ValueError, msgspec.MsgspecError):
             session, position, tombstone, closed_at = b"", 0, 0, None
         if session != session_id.bytes:
-            raise Invalid.field("Last-Event-ID", "This is no event of this session.")
+            raise Invalid.field("Last-Event-ID", "Not an event id of this session.")
         return cls(session_id, position, tombstone, closed_at)
 
 
@@ -95,7 +95,7 @@ def read_events(tenant_id: UUID, cursor: Cursor) -> tuple[Sequence[Event], Curso
         events = _created(session, cursor)
         if len(events) == PAGE:
             return events, events[-1].cursor
-        # What was hidden before anybody saw it leaves no event, and is passed all the same.
+        # A message hidden before anybody saw it gives no event, but the cursor moves past it.
         seen = replace(cursor, position=session.last_position)
         events += _hidden(session, seen)
         seen = events[-1].cursor if events else seen
@@ -123,7 +123,7 @@ def _last_tombstone(session: Session) -> int:
 def _created(session: Session, cursor: Cursor) -> list[Event]:
     if session.last_position <= cursor.position:
         return []
-    # No further than the session was read: what is newer comes with the next look.
+    # Not beyond what was read of the session: anything newer comes with the next look.
     span = (cursor.position + 1, session.last_position)
     rows = session_messages(session).filter(position__range=span).order_by("position")[:PAGE]
     return [

@@ -1,4 +1,4 @@
-"""Vectors that callers bring: of a profile's dimension and with a direction, or refused."""
+"""Vectors given by callers: refused unless they have the profile's dimension and a direction."""
 
 from collections.abc import Sequence
 
@@ -29,5 +29,5 @@ def unit_vector(embedding: Sequence[float], profile: EmbeddingProfile) -> Vector
     with np.errstate(over="ignore"):  # a number too large becomes infinity, which is refused
         vector = np.array(embedding, np.float32)
     if flaw := flaw_of(vector, profile.dimension):
-        raise Invalid.field("embedding", f"It is no vector of {profile.name}: {flaw}.", code="bad_vector")
+        raise Invalid.field("embedding", f"Not a vector of {profile.name}: {flaw}.", code="bad_vector")
     return vector / np.float32(np.linalg.norm(vector))

@@ -1,4 +1,4 @@
-"""`/query`, `/count` and `/exists`: what a filter describes of one kind, as far as agents may see it.
+"""`/query`, `/count` and `/exists`: the rows of one kind that match a filter, as far as agents may see them.
 
 Row-level security keeps PostgreSQL from answering JSON paths by an index, because their operators are not leakproof.
 A filter with paths is therefore asked as `ops`, the tenant named; what is shown is read again as `app`.
@@ -153,7 +153,7 @@ def _too_slow(tree: Filter, queryable: Queryable) -> Invalid:
         for leaf, _ in comparisons(tree)
         if leaf.field.name in unindexed or str(leaf.field) in unindexed_fields(tree)
     )
-    detail = f"No index answers this, and it took longer than {PATIENCE.seconds} s: narrow the filter by other fields."
+    detail = f"No index serves this filter, and it took longer than {PATIENCE.seconds} s: narrow it by other fields."
     fields = [f"filter.{name}" for name in blamed] or ["filter"]
     return Invalid([FieldError(field, "too_slow", detail) for field in fields])
 

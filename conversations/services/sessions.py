@@ -1,4 +1,4 @@
-"""Sessions: made or found, changed, closed, deleted."""
+"""Sessions: created or found, changed, closed, deleted."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -49,7 +49,7 @@ def create_session(*, tenant_id: UUID, body: SessionIn) -> tuple[Session, bool]:
             if winner is None:
                 raise
             return winner, False
-        # Made now, so that the first append finds it cached.
+        # Created now, so that the first append finds the key cached.
         keyring.sealing_key(tenant_id, *key_owner(session.customer_id, session.id))
         transaction.on_commit(wake)
     return session, True
@@ -101,11 +101,11 @@ def update_session(*, tenant_id: UUID, session_id: UUID, patch: SessionPatch) ->
 
 
 def name_customer(session: Session, external_id: str) -> None:
-    """Say whose session it is: its messages follow, and its own key is linked to the customer's fate."""
+    """Assign the session to a customer, with its messages and its own key, which is destroyed with the customer's."""
     if session.customer is not None:
         if session.customer.external_id == external_id:
             return
-        raise Conflict("The session has a customer already.")
+        raise Conflict("The session already has a customer.")
     customer = ensure_customer(session.tenant_id, external_id)
     session.customer = customer
     session.epoch += 1  # cached windows still name nobody
@@ -184,7 +184,7 @@ def _the_customer(customer_id: str | None, user_id: str | None) -> str | None:
 
 
 def scrubbed_outcome(tenant_id: UUID, outcome: Mapping[str, Any]) -> dict[str, Any]:
-    """The outcome as it is stored, without what would tell whom it concerned: others learn from it."""
+    """The outcome as it is stored: scrubbed, because it is shown to agents of other customers."""
     scrubber = Scrubber(tenant_id)
     return {
         name: _scrubbed_texts(scrubber, value) if name in TEXTS else value for name, value in outcome.items()

@@ -1,4 +1,4 @@
-"""What allauth may do here: sign people in. Accounts are made in the back office."""
+"""Adapters that limit allauth to signing people in: accounts are created in the back office."""
 
 from contextlib import nullcontext
 from datetime import timedelta
@@ -19,7 +19,7 @@ class StaffAdapter(DefaultAccountAdapter):
         return False
 
     def is_reauthentication_required(self, **about: Any) -> bool:
-        """Who has just signed in is not asked for the same password again."""
+        """Somebody who has just signed in is not asked for the same password again."""
         span = timedelta(seconds=app_settings.REAUTHENTICATION_TIMEOUT)
         return super().is_reauthentication_required(**about) and not session_limits.is_fresh(
             self.request, span
@@ -41,13 +41,11 @@ class StaffSocialLogin(SocialLogin):
 
 
 class StaffSocialAdapter(DefaultSocialAccountAdapter):
-    """Who has connected an account of theirs may sign in by it; nobody else comes in that way."""
+    """Single sign-on is only for people who have connected their account."""
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         return False
 
     def new_user(self, request: HttpRequest, sociallogin: SocialLogin) -> Staff:
-        sociallogin.__class__ = (
-            StaffSocialLogin  # the first hook that is given it, before anybody is looked up
-        )
+        sociallogin.__class__ = StaffSocialLogin  # the first hook that gets it, before anybody is looked up
         return super().new_user(request, sociallogin)

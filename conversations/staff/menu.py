@@ -1,4 +1,4 @@
-"""The menu: every page that is not reached from another, in the order of an officer's week."""
+"""The menu: the top-level pages, in the order in which an officer uses them."""
 
 from dataclasses import dataclass
 

@@ -30,7 +30,7 @@ WITHOUT_TENANT = {"tenant", "login", "logout", "password_change", "password_chan
 
 
 class BackOfficeMiddleware:
-    """Tenant staff work in their tenant and nowhere else; platform staff in the one they have chosen."""
+    """Scopes each request: tenant staff to their own tenant, platform staff to the one they have chosen."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -63,7 +63,7 @@ class BackOfficeMiddleware:
         return response
 
     def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
-        """First a second factor, then a tenant: no page does without, and none falls back to some tenant."""
+        """Require a second factor, then a tenant: no page works without, and there is no default tenant."""
         match = request.resolver_match
         if (
             match is None
@@ -73,7 +73,7 @@ class BackOfficeMiddleware:
         ):
             return None
         if lacks_factor(request.user):
-            messages.warning(request, "Set up a second factor first: everybody here signs in with two.")
+            messages.warning(request, "Set up a second factor first: everybody here signs in with one.")
             return HttpResponseRedirect(reverse("mfa_index"))
         if request.tenant is not None or match.url_name in WITHOUT_TENANT:
             return None
@@ -82,7 +82,7 @@ class BackOfficeMiddleware:
         )
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
-        """Nothing half-done: what a failed view has written goes with it. allauth raises to lead somewhere else."""
+        """Roll back what a failed view has written. allauth raises exceptions to redirect: those are no failures."""
         if request.path.startswith("/admin/") and transaction.get_connection().in_atomic_block:
             transaction.set_rollback(True)
 

@@ -11,7 +11,7 @@ from conversations.principals import Actor, ActorKind
 
 
 def by_username(username: str) -> Staff | None:
-    """The person of exactly that name, whosever tenant they belong to."""
+    """The person of exactly that name, in any tenant."""
     return _one("SELECT * FROM staff_by_username(%s)", username)
 
 

@@ -9,7 +9,7 @@ APP = "conversations"
 
 
 class Right(StrEnum):
-    """One thing a person may do. Each is a permission of Django's, so groups may be made anew in the back office."""
+    """One thing a person may do. Each is a Django permission, so that groups can be changed in the back office."""
 
     READ = "read"
     REVEAL = "reveal"
@@ -25,21 +25,21 @@ class Right(StrEnum):
 
     @property
     def permission(self) -> str:
-        """As `has_perm` wants it."""
+        """The permission's name for `has_perm`."""
         return f"{APP}.{self.value}"
 
 
 MEANINGS: Mapping[Right, str] = {
     Right.READ: "Can read conversations, customers and the archive, masked",
     Right.REVEAL: "Can reveal originals, giving a reason",
-    Right.FIND: "Can look for a person by what identifies them",
+    Right.FIND: "Can search for a person by an identifier",
     Right.HOLD: "Can place legal holds and release them",
     Right.POLICY: "Can propose and approve retention policies",
     Right.PURGE: "Can run and confirm purges",
     Right.ERASE: "Can erase people and conversations",
-    Right.EXPORT: "Can export evidence and what is held about a person",
+    Right.EXPORT: "Can export evidence and everything held about a person",
     Right.AUDIT: "Can read, verify and export the audit trail",
-    Right.OPERATE: "Can watch and mend stores, keys and jobs",
+    Right.OPERATE: "Can monitor and repair stores, keys and jobs",
     Right.PEOPLE: "Can manage people, groups and API keys",
 }
 

@@ -1,4 +1,4 @@
-"""Second factors: who has one, who has to, and how their secrets are kept."""
+"""Second factors: who has one, who needs one, and how their secrets are stored."""
 
 from base64 import b64decode, b64encode
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""When a session ends by itself: unused for a while, or old."""
+"""When a session ends by itself: after a time without use, or at its maximum age."""
 
 from datetime import datetime, timedelta
 
@@ -17,13 +17,13 @@ def begin(request: HttpRequest) -> None:
 
 
 def over(request: HttpRequest) -> str:
-    """Why the session of a person ends with this request; empty while it goes on."""
+    """Why the session ends with this request; empty while it continues."""
     now = ids.now()
     signed_in, seen = _at(request, SIGNED_IN), _at(request, SEEN)
     if now >= signed_in + timedelta(seconds=settings.SESSION_COOKIE_AGE):
-        return "You were signed out: a day's work is long enough for one session."
+        return "You were signed out: the session reached its maximum length."
     if now >= seen + timedelta(seconds=settings.SESSION_IDLE):
-        return "You were signed out: nothing was done for a while."
+        return "You were signed out after a time without activity."
     if now >= seen + _STEP and not _refreshes_itself(request):
         request.session[SEEN] = now.isoformat()
     return ""

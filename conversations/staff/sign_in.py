@@ -1,4 +1,4 @@
-"""What signing in, and failing to, leaves behind."""
+"""Audit events for signing in, and for failing to."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def signed_out(user: Staff | None, **given: Any) -> None:
 
 
 def not_signed_in(credentials: dict[str, Any], **given: Any) -> None:
-    """A wrong password of somebody there is. Names that nobody has leave no trace: they may be passwords."""
+    """Record a wrong password of an existing person. Unknown names are not recorded: they may be passwords."""
     person = people.by_username(credentials.get("username") or "")
     if person is not None:
         record(person, "staff.sign_in_failed", outcome=Outcome.DENIED)

@@ -1,4 +1,4 @@
-"""What allauth answers here, under its own names. Lost passwords are mended by colleagues and not by mail."""
+"""What allauth answers here, under its own names. Lost passwords are reset by colleagues, not by e-mail."""
 
 from allauth.account import views as account
 from allauth.mfa import urls as second_factors

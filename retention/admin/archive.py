@@ -1,4 +1,4 @@
-"""The archive: searched by its scrubbed text, opened for a reason."""
+"""The archive: searched by scrubbed text, opened with a reason."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ class Archive(Page):
 
 
 class OpenForm(forms.Form):
-    reason = ReasonField(help_text="Stands in the audit trail.")
+    reason = ReasonField(help_text="Recorded in the audit trail.")
 
 
 class ArchivedPage(ActionPage):

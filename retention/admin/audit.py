@@ -1,4 +1,4 @@
-"""The audit trail: filtered, followed, proven, verified, exported."""
+"""The audit trail: filters, inclusion proofs, verification and export."""
 
 import csv
 import io
@@ -94,7 +94,7 @@ class Audit(AuditPage):
 
 
 class VerifyAudit(AuditPage):
-    """Reads the whole trail, and says what is not as it was sealed."""
+    """Reads the whole trail and names whatever differs from what was sealed."""
 
     title = "Audit"
     template_name = "admin/audit_verified.html"
@@ -122,7 +122,7 @@ class VerifyAudit(AuditPage):
 
 
 class EventPage(AuditPage):
-    """One event, and the proof that it is in the tree that was signed."""
+    """One event, and the proof that it is in the signed tree."""
 
     title = "Event"
     template_name = "admin/audit_event.html"
@@ -158,7 +158,7 @@ class ExportAudit(AuditPage):
         wanted = form.wanted() if form.is_valid() else EventFilter()
         events = list(find_events(self.tenant_id, wanted).order_by("-id")[: MOST_EXPORTED + 1])
         if len(events) > MOST_EXPORTED:
-            messages.error(request, f"More than {MOST_EXPORTED} events match: narrow it down by days.")
+            messages.error(request, f"More than {MOST_EXPORTED} events match: narrow the search by date.")
             return HttpResponseRedirect(f"{reverse('admin:audit')}?{request.GET.urlencode()}")
         self.record("audit.exported", events=len(events))
         as_csv = kwargs["form"] == "csv"

@@ -1,4 +1,4 @@
-"""Customers: found by their id or by what identifies them, and everything that is held about one."""
+"""Customers: found by id or by an identifier, with everything that is held about each."""
 
 from typing import Any
 
@@ -25,15 +25,15 @@ SESSIONS = 20  # shown on a customer's page
 
 
 class FindForm(forms.Form):
-    """Sent as a POST: what identifies a person stands in no address and no log."""
+    """Sent as a POST, so that identifiers of people appear in no URL and no log."""
 
     customer = forms.CharField(
         label="Customer",
         max_length=255,
         widget=forms.TextInput(attrs={"type": "search"}),
-        help_text="Their id, or an e-mail address, phone, card or identity number as they give it.",
+        help_text="Their id, or an e-mail address, phone, card or identity number, however it is written.",
     )
-    reason = ReasonField(required=False, help_text="Needed to look for somebody by what identifies them.")
+    reason = ReasonField(required=False, help_text="Required for a search by anything other than the id.")
 
 
 class Customers(Page):
@@ -56,7 +56,7 @@ class Customers(Page):
         )
 
     def _find(self, form: FindForm) -> dict[str, Any]:
-        """By their own id first; what is no such id is looked for as an identifier."""
+        """Find customers by id; anything that is not an id is searched as an identifier."""
         given, reason = form.cleaned_data["customer"].strip(), form.cleaned_data["reason"]
         customer = find_customer(self.tenant_id, given)
         if customer is not None and not reason:
@@ -107,7 +107,7 @@ def _named(tenant_id: Any, customers: Any) -> list[dict[str, Any]]:
 
 
 def _holds(customer: Customer) -> Any:
-    """Those that name them; holds of everybody are on the page of holds."""
+    """Holds that name this customer; holds on the whole tenant are on the page of holds."""
     return LegalHold.objects.for_tenant(customer.tenant_id).filter(customer_id=customer.id).order_by("-id")
 
 

@@ -1,4 +1,4 @@
-"""Erasures: counted before, watched while stores are asked, proven by a receipt."""
+"""Erasures: previewed, watched while stores are asked, proven by a receipt."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -82,7 +82,7 @@ class EraseForm(forms.Form):
 
 
 class Erase(ActionPage):
-    """Of a customer or of one conversation: what it will touch, counted before; the case, opened after."""
+    """Erasing a customer or a conversation: shows what will be erased first, then opens the case."""
 
     title = "Erase"
     template_name = "admin/erase.html"
@@ -102,10 +102,11 @@ class Erase(ActionPage):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         form = self.get_form(request.POST)
         if form.is_valid() and form.cleaned_data["seen"] != self.found.fingerprint:
-            # A hold was placed, or something was said, while the form was open.
+            # A hold was placed, or a message arrived, while the form was open.
             form = self.form_class(self._renewed(request))
             form.add_error(
-                None, "What this erases has changed since you looked. Nothing was erased: look again."
+                None,
+                "What would be erased has changed meanwhile. Nothing was erased: check the counts again.",
             )
             return self.render_to_response(self.get_context_data(form=form), status=409)
         return super().post(request, *args, **kwargs)
@@ -118,7 +119,9 @@ class Erase(ActionPage):
             basis=given["basis"],
             actor=self.actor,
         )
-        messages.success(self.request, "Erased: nobody can read it any more. The stores are being asked.")
+        messages.success(
+            self.request, "Erased: nobody can read it any more. The stores are now being asked to confirm."
+        )
         return reverse("admin:erasure", args=[case.id])
 
     def _renewed(self, request: HttpRequest) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Exports: asked for with a reason, made by a worker, downloaded while their week lasts."""
+"""Exports: requested with a reason, made by a worker, available for a week."""
 
 from typing import Any
 
@@ -83,7 +83,7 @@ class CustomerExportForm(forms.Form):
 
 
 class ExportCustomer(ActionPage):
-    """What is held about a person, for the person."""
+    """Everything that is held about a person, for that person."""
 
     title = "Export"
     template_name = "admin/export_customer.html"
@@ -139,7 +139,8 @@ class DownloadExport(Page):
             job, data = open_evidence(tenant_id=self.tenant_id, job_id=kwargs["export_id"], actor=self.actor)
         except (Expired, KeyDestroyed):
             messages.error(
-                request, "This export is gone: it lasts for a week, and goes with whom it speaks of."
+                request,
+                "This export is gone: exports are kept for a week, or until the person they are about is erased.",
             )
             return HttpResponseRedirect(reverse("admin:exports"))
         name = f"{job.kind}-{job.id}.zip"

@@ -37,7 +37,7 @@ class Holds(Page):
 
 
 class HoldForm(forms.Form):
-    """What is frozen, and for which matter. The last two fields come from the page that one was on."""
+    """What is frozen, and for which matter. The last two fields are filled in by the page one came from."""
 
     matter = forms.CharField(label="Matter", max_length=300)
     reason = ReasonField()
@@ -162,9 +162,11 @@ class HoldPage(ActionPage):
             tenant_id=self.tenant_id, hold_id=self.kwargs["hold_id"], reason=given["reason"], actor=self.actor
         )
         if hold.released_at is None:
-            messages.success(self.request, "The release is asked for. Another person has to grant it.")
+            messages.success(self.request, "The release is requested. Another person has to grant it.")
         else:
-            messages.success(self.request, "The hold is released. It still covers until its grace is over.")
+            messages.success(
+                self.request, "The hold is released. It stays in effect until its grace period is over."
+            )
         return reverse("admin:hold", args=[hold.id])
 
     def _hold(self) -> LegalHold:

@@ -1,4 +1,4 @@
-"""Retention: what is in force, what a change would do, and the two people that a shorter one takes."""
+"""The retention policy: what is in force, the preview of a change, and its approval by a second person."""
 
 from functools import cached_property
 from typing import Any
@@ -48,17 +48,22 @@ class PolicyForm(forms.Form):
 
     messages = PeriodField(label="Messages", help_text="Then they are archived, or destroyed.")
     summaries = PeriodField(label="Summaries and portraits", help_text="From the last interaction.")
-    archive = PeriodField(label="Archive", help_text="From when it was said. Audit and receipts too.")
+    archive = PeriodField(
+        label="Archive",
+        help_text="From when the message was sent. Applies to the audit trail and receipts too.",
+    )
     archive_mode = forms.ChoiceField(label="What the archive keeps", choices=_MODES)
     legal_minimum = PeriodField(
         label="Legal minimum",
         may_be_nothing=True,
-        help_text="Before it is over, not even an erasure destroys.",
+        help_text="Until it is over, not even an erasure destroys anything.",
     )
     legal_basis = forms.CharField(
-        label="Basis", required=False, max_length=500, help_text="The law that asks for it."
+        label="Basis", required=False, max_length=500, help_text="The law that requires it."
     )
-    zone = forms.CharField(label="Time zone", max_length=64, help_text="Days are counted on its clock.")
+    zone = forms.CharField(
+        label="Time zone", max_length=64, help_text="The time zone in which days are counted."
+    )
 
     def policy(self) -> Policy:
         given = self.cleaned_data

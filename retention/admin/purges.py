@@ -1,4 +1,4 @@
-"""Purge runs: previewed, begun, watched, confirmed."""
+"""Purge runs: preview, start, progress, confirmation."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from retention.tasks import wake_purge
 
 
 class PurgeRuns(Page):
-    """What was purged, and what would be now."""
+    """Past runs, and a preview of what is due now."""
 
     title = "Purge runs"
     template_name = "admin/purge_runs.html"
@@ -64,7 +64,7 @@ class RunPurge(Page):
         try:
             run = self._begin(RecordClass(record_class))
         except (Conflict, IntegrityError):
-            messages.warning(request, "A purge of this class is under way already; nothing was begun.")
+            messages.warning(request, "A purge of this class is already running; nothing was started.")
             return HttpResponseRedirect(reverse("admin:purge-runs"))
         return HttpResponseRedirect(reverse("admin:purge-run", args=[run.id]))
 
@@ -112,7 +112,7 @@ class PurgeRunPage(ActionPage):
             tenant_id=self.tenant_id, run_id=self.kwargs["run_id"], reason=given["reason"], actor=self.actor
         )
         wake_purge()
-        messages.success(self.request, "Confirmed. The run goes on.")
+        messages.success(self.request, "Confirmed. The run continues.")
         return reverse("admin:purge-run", args=[run.id])
 
     def _run(self) -> PurgeRun:

@@ -1,4 +1,4 @@
-"""A few of the records that a purge would end, masked, so that people see what they decide about."""
+"""A few of the records that a purge would end, masked, so that people see what they decide on."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

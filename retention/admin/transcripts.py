@@ -1,4 +1,4 @@
-"""The transcript of a conversation: masked, until somebody gives a reason."""
+"""The transcript of a conversation: masked until somebody gives a reason."""
 
 from datetime import timedelta
 from typing import Any
@@ -23,7 +23,7 @@ REVEALED = "revealed"  # in the session: {conversation: [until, reason]}
 
 
 class RevealForm(forms.Form):
-    reason = ReasonField(help_text="Stands in the audit trail. Originals are shown for 15 minutes.")
+    reason = ReasonField(help_text="Recorded in the audit trail. Originals are shown for 15 minutes.")
 
 
 class TranscriptPage(ActionPage):

@@ -1,4 +1,4 @@
-"""What officers should know of when they come in: promises not yet kept, and what waits for a word."""
+"""What officers should notice first: overdue work, and decisions that wait for a person."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -21,7 +21,7 @@ OPEN = (CaseState.EXECUTING, CaseState.MIRRORS_PENDING)
 
 
 def watch_promises(tenant_id: UUID) -> Iterator[Attention]:
-    """For everybody who reads."""
+    """For everybody who may read."""
     now, erasures = ids.now(), reverse("admin:erasures")
     cases = (
         ErasureCase.objects.for_tenant(tenant_id)
@@ -35,29 +35,29 @@ def watch_promises(tenant_id: UUID) -> Iterator[Attention]:
     )
     yield Attention("Erasures overdue", cases["late"], erasures, urgent=True)
     yield Attention("Erasures due within a week", cases["soon"], erasures, urgent=True)
-    yield Attention("Erasures tried again after a failure", cases["failing"], erasures)
-    yield Attention("Erasures that stores have yet to answer", cases["open"], erasures)
+    yield Attention("Erasures being retried after a failure", cases["failing"], erasures)
+    yield Attention("Erasures that stores have not confirmed yet", cases["open"], erasures)
     runs = PurgeRun.objects.for_tenant(tenant_id).filter(
         Q(state=RunState.STOPPED) | Q(state=RunState.FAILED, finished_at__gt=now - SOON)
     )
     states = list(runs.values_list("state", flat=True)[:100])
     page = reverse("admin:purge-runs")
     yield Attention(
-        "Purge runs stopped: they wait for a word", states.count(RunState.STOPPED), page, urgent=True
+        "Purge runs stopped: they need confirmation", states.count(RunState.STOPPED), page, urgent=True
     )
     yield Attention("Purge runs failed in the last week", states.count(RunState.FAILED), page, urgent=True)
     holds = LegalHold.objects.for_tenant(tenant_id).aggregate(
         asked=Count("id", filter=Q(release_requested_at__isnull=False, released_at__isnull=True)),
         ending=Count("id", filter=Q(grace_until__gt=now, grace_until__lte=now + SOON)),
     )
-    yield Attention("Holds whose release waits for a second person", holds["asked"], reverse("admin:holds"))
+    yield Attention("Hold releases waiting for a second person", holds["asked"], reverse("admin:holds"))
     yield Attention(
-        "Released holds that stop covering within a week", holds["ending"], reverse("admin:holds")
+        "Released holds whose grace period ends within a week", holds["ending"], reverse("admin:holds")
     )
     _, pending = read_policies(tenant_id)
     proposed = pending is not None and pending.state is PolicyState.PROPOSED
     yield Attention(
-        "Policy that waits for a second person's approval", int(proposed), reverse("admin:retention")
+        "Policy waiting for a second person's approval", int(proposed), reverse("admin:retention")
     )
 
 
@@ -73,8 +73,8 @@ def watch_exports(tenant_id: UUID) -> Iterator[Attention]:
         )
     )
     yield Attention("Exports failed", jobs["failed"], page, urgent=True)
-    yield Attention("Exports being made", jobs["pending"], page)
-    yield Attention("Exports that end within a day", jobs["ready"], page)
+    yield Attention("Exports in progress", jobs["pending"], page)
+    yield Attention("Exports that expire within a day", jobs["ready"], page)
 
 
 def read_calendar(tenant_id: UUID) -> dict[str, Any]:

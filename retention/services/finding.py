@@ -1,4 +1,4 @@
-"""Finding a person by an identifier they give: every record that mentions it, by its keyed hash."""
+"""Finds everything that mentions an identifier that a person gives, by its keyed hash."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def find_person(*, tenant_id: UUID, identifier: str, reason: str, actor: Actor) 
         raise Invalid.field("reason", "A reason is needed.", code="required")
     meanings = normalise_identifier(None, identifier, region=settings.PII_REGION)
     if not meanings:
-        detail = "This is no e-mail address, phone, card, account or id number that could be looked for."
+        detail = "Not an e-mail address, phone, card, account or id number."
         raise Invalid.field("identifier", detail, code="not_an_identifier")
     with tenant_scope(tenant_id):
         digests = [keyed_identifier(tenant_id, kind, value) for kind, value in meanings]

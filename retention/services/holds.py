@@ -1,4 +1,4 @@
-"""Legal holds: placed by one person, released by two, asked for by everything that destroys."""
+"""Legal holds: placed by one person, released by two, checked by everything that destroys data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def place_hold(*, tenant_id: UUID, scope: HoldScope, matter: str, reason: str, a
     """
     _require_text(matter=matter, reason=reason)
     if scope.start_time is not None and scope.end_time is not None and scope.start_time >= scope.end_time:
-        raise Invalid.field("end_time", "The span ends before it begins.", code="empty_span")
+        raise Invalid.field("end_time", "The period ends before it begins.", code="empty_span")
     with tenant_scope(tenant_id):
         locks.exclude_purges(tenant_id)
         now = ids.now()
@@ -86,7 +86,7 @@ def release_hold(*, tenant_id: UUID, hold_id: UUID, reason: str, actor: Actor) -
         if hold is None:
             raise NotFound
         if hold.released_at is not None:
-            raise Conflict("This hold is released.")
+            raise Conflict("This hold is already released.")
         now = ids.now()
         if hold.release_requested_by is None:
             hold.release_requested_by, hold.release_requested_at = person(actor), now
@@ -151,7 +151,7 @@ def _require_text(**texts: str) -> None:
 
 
 def _record(hold: LegalHold, actor: Actor, action: str) -> None:
-    # The matter may name people: it stands in the hold itself.
+    # The matter may name people, so it is kept in the hold only.
     spans = {"start_time": hold.start_time, "end_time": hold.end_time}
     audit.record(
         tenant_id=hold.tenant_id,

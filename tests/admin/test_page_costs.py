@@ -171,5 +171,5 @@ def test_trying_a_shorter_period_costs_as_little(tenant: Tenant, account: Callab
     with statements() as seen:
         page = client.post("/admin/retention/", tried)
 
-    assert "Samples of what would go" in page.content.decode()
+    assert "Samples of what would end" in page.content.decode()
     assert len(seen) <= MOST

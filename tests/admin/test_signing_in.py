@@ -117,7 +117,7 @@ def test_session_ends_when_unused(signed_in: Callable[..., Client]) -> None:
         told = client.get(ended["Location"])
 
     assert ended["Location"] == "/accounts/login/?next=/admin/holds/"
-    assert "nothing was done for a while" in told.content.decode()
+    assert "without activity" in told.content.decode()
 
 
 def test_page_that_refreshes_itself_keeps_no_session_alive(signed_in: Callable[..., Client]) -> None:
@@ -234,7 +234,7 @@ def test_form_without_its_token_is_refused_in_words(tenant: Tenant, account: Cal
     answer = client.post("/admin/holds/place/", {"matter": "m", "reason": "r"})
 
     assert answer.status_code == 403
-    assert "This form is too old" in answer.content.decode()
+    assert "This form has expired" in answer.content.decode()
     assert "hold.placed" not in actions(tenant)
 
 
@@ -247,7 +247,7 @@ def test_form_without_its_token_is_refused_in_words(tenant: Tenant, account: Cal
         ("/accounts/password/reset/", 200, "Ask a colleague"),
         ("/accounts/email/", 200, "Ask a colleague"),
         ("/accounts/signup/", 200, "Ask a colleague"),
-        ("/accounts/inactive/", 200, "You may not sign in"),
+        ("/accounts/inactive/", 200, "You cannot sign in"),
         ("/accounts/password/change/", 200, "Change Password"),
         ("/accounts/reauthenticate/", 200, "Confirm Access"),
         ("/accounts/2fa/", 200, "Second factors"),
@@ -270,7 +270,7 @@ def test_pages_around_signing_in_are_in_the_house_style(
     assert "back_office/style.css" in page
 
 
-def test_failure_is_told_in_the_house_style(
+def test_a_failed_page_looks_like_the_others(
     signed_in: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from conversations.admin import home
@@ -282,7 +282,7 @@ def test_failure_is_told_in_the_house_style(
     answer = client.get("/admin/?charts=yes")
 
     assert answer.status_code == 500
-    assert "The mistake is ours" in answer.content.decode()
+    assert "The error is ours" in answer.content.decode()
 
 
 def test_person_sets_up_an_app_and_signs_in_with_it(

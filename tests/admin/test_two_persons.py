@@ -19,7 +19,7 @@ def test_whoever_asked_for_a_release_is_not_asked_to_grant_it(
     dora.post(page, {"reason": "it is settled"})
 
     asked = dora.get(page).content.decode()
-    assert "You asked for the release." in asked
+    assert "You requested the release." in asked
     assert ">Release</button>" not in asked
     assert ">Release</button>" in emil.get(page).content.decode()
 

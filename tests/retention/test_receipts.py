@@ -141,7 +141,7 @@ def test_receipt_signed_anew_by_somebody_else_is_refused_when_pinned() -> None:
     forged = build_receipt(RECEIPT, OTHER)
 
     assert verify_receipt(forged).public_key == OTHER.public_key
-    with pytest.raises(ReceiptRefused, match="of another installation"):
+    with pytest.raises(ReceiptRefused, match="from another installation"):
         verify_receipt(forged, KEY.public_key)
 
 
@@ -170,7 +170,7 @@ def test_receipt_without_readable_key_and_signature_is_refused(fields: dict[str,
 
 
 def test_signed_object_of_another_shape_is_refused() -> None:
-    with pytest.raises(ReceiptRefused, match="shape"):
+    with pytest.raises(ReceiptRefused, match="malformed"):
         verify_receipt(signed(object="erasure_receipt", case="x"))
 
 
@@ -233,7 +233,7 @@ def test_command_refuses_with_the_reason_on_standard_error(
 
     assert main([str(receipt_file), "--json"]) == 1
     out, err = capsys.readouterr()
-    assert "does not hold" in err
+    assert "is not valid" in err
     assert json.loads(out) == {"ok": False, "reason": err.removeprefix("Refused: ").rstrip("\n")}
 
 

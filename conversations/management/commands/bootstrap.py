@@ -17,9 +17,7 @@ TENANT = "default"
 
 
 class Command(BaseCommand):
-    help = (
-        "Makes the first administrator, tenant and API key; again: the same key, a password if none was used."
-    )
+    help = "Creates the first administrator, tenant and API key. Idempotent: it keeps a key and a password in use."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")

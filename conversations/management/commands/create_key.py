@@ -19,7 +19,8 @@ class Command(BaseCommand):
         parser.add_argument("--scopes", required=True, help="comma-separated: read,write,import,compliance")
         parser.add_argument("--expires", type=duration, metavar="90d", help="a number with s, m, h or d")
         parser.add_argument(
-            "--person", help="whose key it is; stands in the audit trail (default: the key's id)"
+            "--person",
+            help="the person it is issued to, as the audit trail names them (default: the key's id)",
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         add_operator(parser)

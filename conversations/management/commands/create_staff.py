@@ -11,7 +11,7 @@ from conversations.staff.rights import GROUPS, group_named
 
 
 class Command(BaseCommand):
-    help = "Makes a person of the back office, of one tenant. The password is shown once."
+    help = "Creates a back office account in one tenant. The password is shown once."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("username")

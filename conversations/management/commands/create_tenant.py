@@ -9,7 +9,7 @@ from conversations.services.tenants import create_tenant
 
 
 class Command(BaseCommand):
-    help = "Makes a tenant: an owner of conversations, kept apart from every other."
+    help = "Creates a tenant, whose data is kept apart from that of every other tenant."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
@@ -25,5 +25,5 @@ class Command(BaseCommand):
             self.stdout.write(msgspec.json.encode({"tenant": tenant.name, "id": tenant.id}).decode())
         else:
             self.stdout.write(
-                f"Tenant {tenant.name} is there. Its first key: create_key {tenant.name!r} --scopes read,write"
+                f"Tenant {tenant.name} exists. Next: create_key {tenant.name!r} --scopes read,write"
             )

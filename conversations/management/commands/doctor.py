@@ -10,7 +10,9 @@ MARKS = {Level.OK: "ok     ", Level.WARNING: "WARNING", Level.ERROR: "ERROR  "}
 
 
 class Command(BaseCommand):
-    help = "Looks at settings, servers, versions, roles, partitions and clocks: what is wrong and what to do about it."
+    help = (
+        "Checks settings, servers, versions, roles, partitions and clocks; says what is wrong and what to do."
+    )
     requires_system_checks: list[str] = []  # they are findings here
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -9,7 +9,7 @@ from conversations.services.mirror_status import pending_events
 
 
 class Command(BaseCommand):
-    help = "Brings the mirrors level with the record, without a broker."
+    help = "Brings the mirrors up to date with PostgreSQL, without a broker."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--until-empty", action="store_true", help="go on until nothing is pending")
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         left = pending_events()
         self._report(total, left, json)
         if until_empty and left:
-            raise CommandError(f"{left} events are still pending: is a store down? `manage.py doctor` tells.")
+            raise CommandError(f"{left} events are still pending: is a store down? Run `manage.py doctor`.")
 
     def _report(self, total: Drained, left: int, json: bool) -> None:
         if json:

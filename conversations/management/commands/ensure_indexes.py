@@ -9,7 +9,7 @@ from conversations.mirror.switching import Ensured, ensure_sinks
 
 
 class Command(BaseCommand):
-    help = "Makes missing indices and collections, and switches stores on or off as the settings say. Idempotent."
+    help = "Creates missing indexes and collections, and switches stores on or off as the settings say. Idempotent."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")

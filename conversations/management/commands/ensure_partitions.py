@@ -7,7 +7,7 @@ from conversations.services.partitions import ensure_partitions
 
 
 class Command(BaseCommand):
-    help = "Makes the partitions of the weeks and months to come. Idempotent; beat runs it daily."
+    help = "Creates the partitions for the coming weeks and months. Idempotent; beat runs it every hour."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -17,4 +17,4 @@ class Command(BaseCommand):
         if json:
             self.stdout.write(msgspec.json.encode({"made": made}).decode())
         elif verbosity:
-            self.stdout.write(f"{len(made)} partitions made." if made else "All partitions are there.")
+            self.stdout.write(f"{len(made)} partitions made." if made else "All partitions exist.")

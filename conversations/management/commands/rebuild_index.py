@@ -22,7 +22,9 @@ SINKS = {"elasticsearch": Sink.ELASTICSEARCH, "milvus": Sink.MILVUS}
 
 
 class Command(BaseCommand):
-    help = "Builds a store anew from the record, beside what is in use, then switches. Writes and searches go on."
+    help = (
+        "Rebuilds a store from PostgreSQL beside the one in use, then switches. Writes and searches continue."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--store", required=True, choices=[*SINKS, "window"])

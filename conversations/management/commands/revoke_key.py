@@ -10,7 +10,7 @@ from conversations.services.api_keys import revoke_key
 
 
 class Command(BaseCommand):
-    help = "Ends an API key, everywhere within five seconds."
+    help = "Revokes an API key, everywhere within five seconds."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("id", type=UUID)

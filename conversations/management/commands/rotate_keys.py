@@ -15,8 +15,8 @@ from conversations.services.tenants import all_tenants, get_tenant
 
 class Command(BaseCommand):
     help = (
-        "Gives tenants and their customers new keys and seals everything anew under them, while reads and writes go "
-        "on. Interrupted, it goes on where it stopped. After a change of MASTER_KEYS, --master-only is enough."
+        "Gives tenants and their customers new keys and re-encrypts everything under them, while reads and writes "
+        "continue. Run it again after an interruption. After a change of MASTER_KEYS, --master-only is enough."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

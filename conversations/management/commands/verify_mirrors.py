@@ -13,12 +13,14 @@ NAMES = {Sink.LEXICAL: "postgresql", Sink.ELASTICSEARCH: "elasticsearch", Sink.M
 
 
 class Command(BaseCommand):
-    help = "Compares every mirror with the record, day by day; exit status 1 when they differ or are away."
+    help = (
+        "Compares every mirror with PostgreSQL, day by day; exit status 1 when they differ or do not answer."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--tenant", metavar="NAME", help="this tenant only")
         parser.add_argument(
-            "--repair", action="store_true", help="mend what differs, missing indices included"
+            "--repair", action="store_true", help="repair what differs, missing indexes included"
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -36,10 +38,10 @@ class Command(BaseCommand):
             for name, verdict in verdicts.items():
                 self.stdout.write(f"{name}: {_told(verdict)}")
         if away := [name for name, verdict in verdicts.items() if verdict is not None and not verdict.agrees]:
-            raise CommandError(f"Not level with the record: {', '.join(away)}.{'' if repair else _ADVICE}")
+            raise CommandError(f"Different from PostgreSQL: {', '.join(away)}.{'' if repair else _ADVICE}")
 
 
-_ADVICE = " `manage.py verify_mirrors --repair` mends what can be reached."
+_ADVICE = " `manage.py verify_mirrors --repair` repairs what can be reached."
 
 
 def _shown(verdict: Verdict | None) -> Mapping[str, Any] | None:

@@ -9,7 +9,9 @@ from portraits.services.verification import Difference, Verified, verify_tenant
 
 
 class Command(BaseCommand):
-    help = "Compares every customer's counters with the record; exit status 1 when they differ and were not mended."
+    help = (
+        "Compares every customer's counters with their messages; exit status 1 when they differ and stay so."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--tenant", metavar="NAME", help="this tenant only")

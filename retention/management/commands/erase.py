@@ -23,9 +23,9 @@ class Command(BaseCommand):
         parser.add_argument("--customer", required=True, metavar="ID", help="the customer's own external id")
         parser.add_argument("--reason", required=True, metavar="TEXT")
         parser.add_argument(
-            "--basis", default=BASIS, metavar="TEXT", help=f"on what ground (default: {BASIS})"
+            "--basis", default=BASIS, metavar="TEXT", help=f"the legal basis (default: {BASIS})"
         )
-        parser.add_argument("--wait", action="store_true", help="stay until there is a receipt")
+        parser.add_argument("--wait", action="store_true", help="wait for the receipt")
         parser.add_argument("--timeout", type=float, default=600, metavar="SECONDS", help="with --wait")
         parser.add_argument("--receipt", type=Path, metavar="FILE", help="wait, and write the receipt there")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -53,7 +53,9 @@ class Command(BaseCommand):
             receipt.write_bytes(bytes(case.receipt))
         self._report(case, json)
         if (options["wait"] or receipt is not None) and case.receipt is None:
-            raise CommandError(f"Not yet proven: {case.last_error or 'time is over'}. It goes on by itself.")
+            raise CommandError(
+                f"Not verified yet: {case.last_error or 'time is over'}. It goes on by itself."
+            )
 
     def _report(self, case: ErasureCase, json: bool) -> None:
         if json:

@@ -22,9 +22,7 @@ _DUE = "{tenant}, {class}: {candidates} due, {held} held; due since {cutoff:%Y-%
 
 
 class Command(BaseCommand):
-    help = (
-        "Says what has come to its end; with --execute, ends it: archived or destroyed, as the policy says."
-    )
+    help = "Counts what has reached the end of its period; with --execute, archives or destroys it as the policy says."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--tenant", metavar="NAME", help="default: every tenant")
@@ -56,7 +54,7 @@ class Command(BaseCommand):
         if json:
             self.stdout.write(msgspec.json.encode({"executed": execute, "runs": shown}).decode())
         elif not execute:
-            self.stdout.write("Nothing was changed. With --execute it would be.")
+            self.stdout.write("Nothing was changed. Run it with --execute to purge.")
         _refuse_if_stopped(shown)
 
     def _tell(self, run: dict[str, Any]) -> None:

@@ -16,15 +16,15 @@ from retention.services.tenant_removal import Preview, agree_to_remove, preview_
 
 class Command(BaseCommand):
     help = (
-        "Ends a tenant: shows what would go; with --execute, two people after each other, erases everything, destroys"
-        " its keys and issues a signed receipt. What a hold defers stays."
+        "Removes a tenant. Shows what would be erased; with --execute, run by two people one after the other, erases "
+        "everything, destroys its keys and issues a signed receipt. What a hold defers stays."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
         parser.add_argument("--reason", required=True, metavar="TEXT")
         parser.add_argument(
-            "--basis", required=True, metavar="TEXT", help="the contract or the law that asks for it"
+            "--basis", required=True, metavar="TEXT", help="the contract or the law that requires it"
         )
         parser.add_argument("--execute", action="store_true")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -49,7 +49,7 @@ class Command(BaseCommand):
             raise CommandError(error.detail) from error
         self._show_case(tenant, case, json)
         if case.state == CaseState.MIRRORS_PENDING:
-            raise CommandError(f"Not yet proven: {case.last_error}. Run it again, or let the worker go on.")
+            raise CommandError(f"Not verified yet: {case.last_error}. Run it again, or let the worker go on.")
 
     def _remove(self, removal: TenantRemoval, actor: Actor, json: bool) -> ErasureCase:
         def advance(what: str, done: int, total: int) -> None:

@@ -20,13 +20,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, nargs="?", metavar="FILE")
         parser.add_argument("--keys", type=Path, metavar="FILE.keys", help="the newest keys there are")
-        parser.add_argument("--replace", action="store_true", help="give up what the database holds now")
+        parser.add_argument("--replace", action="store_true", help="replace what the database holds now")
         parser.add_argument(
             "--without-ledger",
             action="store_true",
-            help="accept that the erasure ledger is lost, or cut short",
+            help="accept that the erasure ledger is lost or truncated",
         )
-        parser.add_argument("--resume", action="store_true", help="go on with a restore that was interrupted")
+        parser.add_argument("--resume", action="store_true", help="continue an interrupted restore")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         add_operator(parser)
 
@@ -40,7 +40,7 @@ class Command(BaseCommand):
             raise CommandError(error.detail) from error
         except LedgerBroken as error:
             raise CommandError(
-                f"{error} Nobody is served until it is mended and `restore --resume` was run."
+                f"{error} Nobody is served until it is repaired and `restore --resume` has run."
             ) from error
         if json:
             self.stdout.write(msgspec.json.encode(done).decode())
@@ -50,7 +50,7 @@ class Command(BaseCommand):
             stores = " and ".join(f"`manage.py rebuild_index --store {name}`" for name in done.stale)
             reasons = "; ".join(f"{name}: {reason}" for name, reason in done.stale.items())
             raise CommandError(
-                f"Restored and served, but not every store could be built anew ({reasons}). Run {stores}."
+                f"Restored and served, but not every store could be rebuilt ({reasons}). Run {stores}."
             )
 
 
@@ -70,7 +70,7 @@ def _restore(options: dict[str, Any], advance: Advance) -> Restored:
 
 def _told(done: Restored) -> str:
     if not done.loaded:
-        return "No restore has to be gone on with. The database is as it was, and everybody is served."
+        return "There is no interrupted restore. The database is as it was, and everybody is served."
     replayed = done.replayed
     return "\n".join(
         [

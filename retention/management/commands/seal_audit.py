@@ -8,7 +8,7 @@ from retention.services.sealing import Sealed, seal_audit
 
 class Command(BaseCommand):
     help = (
-        "Seals the audit events that are not sealed yet and lets the witness follow. Beat does it every 5 s."
+        "Seals the audit events that are not sealed yet and updates the witness file. Beat runs it every 5 s."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -30,5 +30,5 @@ def _reasons(done: Sealed) -> list[str]:
         names = ", ".join(map(str, done.refused))
         reasons.append(f"Not sealed, because the trail was altered: {names}. Run `manage.py verify_audit`.")
     if done.unwitnessed:
-        reasons.append("The witness file could not be written: is AUDIT_WITNESS there, and ours to write?")
+        reasons.append("The witness file could not be written: does AUDIT_WITNESS exist, and is it writable?")
     return reasons

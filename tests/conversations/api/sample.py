@@ -110,7 +110,7 @@ urlpatterns = [
     path("forbidden", forbidden),
     path("", include("conversations.api.public_urls")),
     path("api/v1/customers", Customers.as_view()),
-    path("api/v1/swift", Customers.swift("POST")),
+    path("api/v1/bypassing", Customers.bypassing_drf("POST")),
     path("api/v1/customers/<uuid:customer_id>", OneCustomer.as_view()),
     path("api/v1/closing", Closing.as_view()),
     path("api/v1/plain", plain),
