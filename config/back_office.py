@@ -1,4 +1,4 @@
-"""The looks of the back office, for django-unfold."""
+"""The theme of the back office, for django-unfold."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ UNFOLD: dict[str, Any] = {
             "900": "#10305a",
             "950": "#0a1f3c",
         },
-        # Unfold's own quiet text is too pale to pass WCAG on its grounds.
+        # Unfold's own muted text fails the contrast that WCAG asks for on its backgrounds.
         "font": {
             "subtle-light": "var(--color-base-600)",
             "subtle-dark": "var(--color-base-300)",

@@ -1,8 +1,8 @@
 """Logs on standard error: one JSON object a line (or coloured lines for people), ours and everybody else's alike.
 
-A line names events, ids and route templates, never text of a conversation. Two guards see to that whatever a caller
-passes: values under telling names and anything that looks like a credential are replaced, and of an exception only
-the class and the places in the code are kept, because databases and parsers quote in their messages what they refused.
+A line names events, ids and route templates, never text of a conversation. Two guards ensure that whatever a caller
+passes: values under sensitive keys and anything that looks like a credential are replaced, and of an exception only
+the class and the places in the code are kept, because databases and parsers quote what they refused in their messages.
 """
 
 import logging
@@ -19,7 +19,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 REDACTED = "[redacted]"
 
-# Names under which text, identifiers or secrets travel.
+# Keys under which text, identifiers or secrets may be logged.
 TELLING_NAMES = frozenset(
     {
         "answer",
@@ -59,7 +59,7 @@ CREDENTIAL = re.compile(
     r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"  # signed tokens
 )
 
-# Libraries that put paths, queries or values into their lines. What they report we log ourselves, or not at all.
+# Libraries that log paths, queries or values. What matters of it we log ourselves.
 QUIET = {
     "django.request": "CRITICAL",
     "django.server": "CRITICAL",
@@ -129,7 +129,7 @@ class StderrLogger:
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Nothing telling under a telling name, and no credential anywhere."""
+    """Replace values under sensitive keys, and credentials anywhere."""
     return {
         name: REDACTED if name in TELLING_NAMES else _without_credentials(value)
         for name, value in event.items()

@@ -32,7 +32,7 @@ DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data")))
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 
 WSGI_APPLICATION = "config.wsgi.application"
-# Called in a thread of its own when a web process starts, so that no request pays for what is loaded at first use.
+# Called in a thread when a web process starts, so that the first requests do not pay for what is loaded on first use.
 WARM_UP = "conversations.services.recall.warm_up"
 ROOT_URLCONF = "config.urls"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -83,7 +83,7 @@ MIDDLEWARE = [
     "conversations.staff.middleware.BackOfficeMiddleware",
 ]
 
-# What `config.wsgi` puts before the API alone: agents have keys, not cookies.
+# The middleware of the API alone (`config.wsgi`): agents have keys, not cookies.
 API_MIDDLEWARE = [
     "conversations.api.middleware.RequestContextMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -106,7 +106,7 @@ TEMPLATES: list[dict[str, Any]] = [
 
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(DATA_DIR / "static")))
-# `up` serves static files where the packages keep them: compressing the collected 15 MB takes longer than all
+# `up` serves static files straight from the packages: collecting and compressing 15 MB takes longer than all
 # the rest of a first start.
 WHITENOISE_USE_FINDERS = env.bool("STATIC_FROM_PACKAGES", default=False)
 STORAGES = {
@@ -121,7 +121,7 @@ WHITENOISE_MANIFEST_STRICT = False
 
 # -- PostgreSQL: the record ----------------------------------------------------------------------------------------
 # One login, three roles (`docs/operations.md`): requests run as `app` under forced row-level security, background work
-# as `ops`, migrations as `owner`. Connections persist: one per request would cost seven times the request itself.
+# as `ops`, migrations as `owner`. Connections persist: a new one per request would cost seven times the request itself.
 
 _database = env.db_url("DATABASE_URL")
 DATABASE_ROLE_PREFIX = env.str("DATABASE_ROLE_PREFIX", default=str(_database["NAME"]))
@@ -132,7 +132,7 @@ def _database_as(role: str) -> dict[str, Any]:
         "assume_role": f"{DATABASE_ROLE_PREFIX}_{role}",
         "application_name": f"remembrancer-{role}",
         "connect_timeout": 3,
-        # Only what asks for it is prepared on the server; without a number here psycopg would prepare nothing at all.
+        # Only statements that ask for it are prepared; with None here psycopg would prepare not even those.
         "prepare_threshold": 1_000_000,
         # Milliseconds. A request waits for no lock longer than 2 s and runs no statement longer than 30 s.
         "options": "" if role == "owner" else "-c lock_timeout=2000 -c statement_timeout=30000",
@@ -158,7 +158,9 @@ if REDIS_URL:
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
-SESSION_COOKIE_AGE = env.int("SESSION_COOKIE_AGE", default=8 * 3600)  # of the longest session, however busy
+SESSION_COOKIE_AGE = env.int(
+    "SESSION_COOKIE_AGE", default=8 * 3600
+)  # the longest a session lasts, however active
 SESSION_IDLE = env.int("SESSION_IDLE_SECONDS", default=1800)
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_HTTPONLY = True
@@ -210,10 +212,12 @@ ALLOW_PRIVATE_ENDPOINTS = env.bool("ALLOW_PRIVATE_ENDPOINTS", default=False)
 
 # -- portraits -----------------------------------------------------------------------------------------------------
 
-# What agents report, and what it says of a customer: None is the table in `portraits/rules.py`.
+# Which agent results become traits and sentiment: None is the table in `portraits/rules.py`.
 PORTRAIT_RULES = env.json("PORTRAIT_RULES", default=None)
 PORTRAIT_HISTORY = env.int("PORTRAIT_HISTORY", default=100)  # versions kept of each portrait
-PORTRAIT_MESSAGES = env.int("PORTRAIT_MESSAGES", default=500)  # the latest of a customer that are learnt from
+PORTRAIT_MESSAGES = env.int(
+    "PORTRAIT_MESSAGES", default=500
+)  # how many of a customer's latest messages are learnt from
 LANGUAGE_MODEL_TIMEOUT = env.float("LANGUAGE_MODEL_TIMEOUT", default=20.0)  # seconds
 
 # -- Celery --------------------------------------------------------------------------------------------------------
@@ -229,25 +233,25 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_connect_timeout": 1, "max_retries": 1}
 CELERY_TIMEZONE = "UTC"
-# Celery would close every connection before and after each task, and a new one costs more than most tasks do.
-# `config.celery` lets go of those that broke.
+# By default Celery closes every connection before and after each task, and a new one costs more than most tasks do.
+# `config.celery` closes those that broke.
 CELERY_DB_REUSE_MAX = 2**31
-# Each entry wakes work that is written down in PostgreSQL: a beat that is missed or doubled changes nothing.
+# Each entry only wakes work that is recorded in PostgreSQL: a beat that is missed or doubled changes nothing.
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "drain": {"task": "conversations.drain_mirror", "schedule": 1.0, "options": {"expires": 5}},
-    # A portrait is read from a customer's last hundreds of messages: who says much each second is read every third.
+    # Learning reads hundreds of a customer's messages: for somebody who keeps writing, every three seconds is enough.
     "portraits": {"task": "portraits.follow", "schedule": 3.0, "options": {"expires": 5}},
     "portrait-texts": {"task": "portraits.describe", "schedule": 5.0, "options": {"expires": 10}},
     "portrait-sweep": {"task": "portraits.sweep", "schedule": 3600.0},
     "partitions": {"task": "conversations.ensure_partitions", "schedule": 3600.0},
     "rotations": {"task": "conversations.finish_rotations", "schedule": 3600.0},
-    # Each class of each tenant once a day; asked often, so that one missed look costs minutes and not a day.
+    # Purges each class of each tenant once a day; checking often means that a missed run costs minutes and not a day.
     "purge": {"task": "retention.purge", "schedule": 600.0, "options": {"expires": 600}},
     "erasures": {"task": "retention.follow_erasures", "schedule": 2.0, "options": {"expires": 10}},
     "exports": {"task": "retention.expire_exports", "schedule": 3600.0},
     "evidence": {"task": "retention.export_evidence", "schedule": 60.0, "options": {"expires": 60}},
     "seal-audit": {"task": "retention.seal_audit", "schedule": 5.0, "options": {"expires": 5}},
-    # What took part in a transaction that was open for longer than ten minutes.
+    # Also finds events of transactions that stayed open for longer than ten minutes.
     "seal-audit-thoroughly": {
         "task": "retention.seal_audit",
         "schedule": 3600.0,
@@ -258,7 +262,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
 # -- keys ----------------------------------------------------------------------------------------------------------
 
 MASTER_KEYS = env.str("MASTER_KEYS")  # "<id>:<base64 of 32 bytes>[,<older id>:<...>]"; the first one wraps
-# How long backups are kept: a key that was rotated away is destroyed only when no backup needs it any more.
+# As long as backups are kept: a retired key is destroyed only when no backup needs it any more.
 KEY_GRACE = timedelta(days=env.int("KEY_GRACE_DAYS", default=30))
 SIGNING_KEY = env.str("SIGNING_KEY")  # base64 of the 32-byte Ed25519 seed that signs checkpoints and receipts
 
@@ -284,15 +288,17 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
-# Of an address and of a name: after five wrong passwords a name rests for five minutes, whoever asks.
+# Per IP address and per user name: five wrong passwords lock a name for five minutes, wherever they came from.
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/300s/key"}
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if SECURE_PROXY_SSL_HEADER else 0
 MFA_ADAPTER = "conversations.staff.second_factor.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = False
-MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are written down by colleagues; nothing is sent to them
-MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SESSION_COOKIE_SECURE  # browsers themselves want HTTPS or localhost
-# One service for single sign-on, by OpenID Connect: the address that /.well-known/openid-configuration stands under.
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are entered by colleagues, and nothing is sent to them
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = (
+    not SESSION_COOKIE_SECURE
+)  # browsers themselves insist on HTTPS or localhost
+# One OpenID Connect provider for single sign-on: the URL that /.well-known/openid-configuration is found under.
 SSO_URL = env.str("SSO_URL", default="")
 SOCIALACCOUNT_PROVIDERS = {
     "openid_connect": {
@@ -322,7 +328,7 @@ MAX_DEPTH = env.int("MAX_DEPTH", default=32)
 MAX_BATCH = env.int("MAX_BATCH", default=1000)
 THROTTLE_RATE = env.str("THROTTLE_RATE", default="1000/s")
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000  # so that who selects too many rows is told how many are taken
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000  # high enough that our own message says how many rows may be selected
 MAX_STREAMS = env.int("MAX_STREAMS", default=32)
 PII_REGION = env.str("PII_REGION", default="SG")
 
@@ -356,7 +362,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
-    "POSTPROCESSING_HOOKS": [],  # msgspec has named every component already
+    "POSTPROCESSING_HOOKS": [],  # msgspec names the components
 }
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -364,7 +370,7 @@ CONTENT_SECURITY_POLICY = {
         "img-src": ["'self'", "data:"],
         "style-src": ["'self'", "'unsafe-inline'"],
         "frame-ancestors": ["'none'"],
-        "form-action": ["'self'", *([SSO_URL] if SSO_URL else [])],  # browsers ask it of redirects too
+        "form-action": ["'self'", *([SSO_URL] if SSO_URL else [])],  # browsers apply it to redirects too
         "base-uri": ["'none'"],
     }
 }

@@ -35,5 +35,5 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     return handler(environ, start_response)
 
 
-# Requests are answered meanwhile; a daemon, so that it holds up no stop.
+# Requests are answered meanwhile; a daemon thread, so that it never delays a stop.
 threading.Thread(target=import_string(settings.WARM_UP), name="warm-up", daemon=True).start()

@@ -1,4 +1,4 @@
-"""Canonical JSON (RFC 8785): one value, one sequence of bytes, so that a signature or a hash means something."""
+"""Canonical JSON (RFC 8785): equal values have equal bytes, which signatures and hashes need."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The id of the request at hand, for log lines, problems and audit events."""
+"""The id of the current request, for log lines, problems and audit events."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

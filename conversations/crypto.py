@@ -1,4 +1,4 @@
-"""Sealing with AES-256-GCM, wrapping of keys, keyed digests. Pure: where keys are kept is decided elsewhere.
+"""Sealing with AES-256-GCM, key wrapping, keyed digests. Pure: keys are stored elsewhere (`keyring`).
 
     sealed value    0x01 | key id (16) | nonce (12) | ciphertext | tag (16)
     wrapped key     0x02 | nonce (12) | ciphertext (32) | tag (16)

@@ -1,7 +1,7 @@
 """Mappings and settings of the search indices.
 
-django-elasticsearch-dsl gives the field classes and ties documents to their models. It never writes: that is
-the drain's, with external versions. Metadata, names and originals are not mapped, so they cannot get here.
+django-elasticsearch-dsl provides the field classes and ties documents to their models. It never writes: the drain
+does, with external versions. Metadata, names and originals are not mapped, so they cannot get here.
 """
 
 from collections.abc import Mapping

@@ -15,7 +15,7 @@ from conversations import strict_json
 from conversations.exceptions import Conflict
 from conversations.manifests import NAME, Manifest, ManifestFile
 
-# Readable by whoever made the export and by nobody else: it holds what people said.
+# Readable only by the user who made the export: it holds conversations in clear.
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
 
@@ -58,7 +58,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     try:
         yield beside
         _flush(beside)
-        beside.replace(folder)  # an empty folder gives way
+        beside.replace(folder)  # an empty folder is replaced
         _flush(folder.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -73,7 +73,7 @@ def _write(path: Path, parts: Iterable[bytes]) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """A name is on disk only when its folder is."""
+    """A file name is durable only once its folder is flushed."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""What makes this installation itself: the key that signs its checkpoints and receipts."""
+"""The identity of this installation: the key that signs its checkpoints and receipts."""
 
 from django.conf import settings
 

@@ -83,7 +83,7 @@ def sealing_key(tenant_id: UUID, owner: KeyOwner, owner_id: UUID) -> DataKeyMate
         return key
     row = _current_row(tenant_id, owner, owner_id) or create_key(tenant_id, owner, owner_id)
     key = _unwrap(row)
-    # A key made in this transaction may yet be rolled back: nobody else may seal with it before the commit.
+    # A key created in this transaction may still be rolled back: nothing else may seal with it before the commit.
     transaction.on_commit(lambda: _remember(name, key))
     return key
 
@@ -163,7 +163,7 @@ def live_keys_around(tenant_id: UUID, sessions: models.QuerySet[Any]) -> models.
 
 
 def destroy_keys(tenant_id: UUID, key_ids: Sequence[UUID]) -> int:
-    """Shred keys; how many there were. Effective here with the commit, everywhere else within `LIFETIME`."""
+    """Destroy keys; returns how many. Effective here with the commit, in other processes within `LIFETIME`."""
     keys = DataKey.objects.for_tenant(tenant_id).filter(id__in=key_ids, wrapped__isnull=False)
     transaction.on_commit(forget)
     return keys.update(wrapped=None, destroyed_at=ids.now())

@@ -1,4 +1,4 @@
-"""Names that statistics go by. They leave the record for the mirrors, and may have been written by anybody."""
+"""Names that statistics group by. They are copied to the mirrors and may be written by anybody, hence scrubbed."""
 
 from functools import lru_cache
 
@@ -18,5 +18,5 @@ def label(name: object) -> str | None:
 
 
 def _of_its_kind(kind: str, normalised: str) -> str:
-    """Statistics do not tell persons apart."""
+    """One placeholder for each kind: statistics do not tell people apart."""
     return "any"

@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 ATTEMPTS = 5
 PAUSE_S = 0.2
 
-# Below PostgreSQL's `deadlock_timeout` of a second: who takes locks that many others need is the one to give way.
+# Below PostgreSQL's `deadlock_timeout` of a second: work that takes widely needed locks is the one to give way.
 BRIEFLY = "800ms"
 
 
@@ -55,7 +55,7 @@ def _tell(state: RetryCallState) -> None:
     )
 
 
-# Called with the work, which must be a transaction; the last attempt's error is raised.
+# Retries the work, which must be a transaction; raises the error of the last attempt.
 retry_locked = Retrying(
     retry=retry_if_exception(_met_a_lock),
     stop=stop_after_attempt(ATTEMPTS),
@@ -63,5 +63,5 @@ retry_locked = Retrying(
     before_sleep=_tell,
     reraise=True,
 )
-# The same for what may as well wait for its next time: None where the locks were not had.
+# The same for work that can wait for its next run: None when the locks could not be taken.
 try_locked = retry_locked.copy(retry_error_callback=lambda _: None)

@@ -1,4 +1,4 @@
-"""`manifest.json`: what an export holds, so that whoever reads it later knows that nothing was altered."""
+"""`manifest.json`: the files of an export with their digests, so that alterations are found."""
 
 import hashlib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How sessions ended, as far as others can learn from it."""
+"""The outcome of sessions, as far as it helps with similar issues."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,6 @@ TEXTS = ("issue_type", "entities", "tools_used", "knowledge")
 
 
 def searchable(outcome: Mapping[str, Any]) -> str:
-    """What a session's outcome is found by: the issue, what it concerned, and what was learnt."""
+    """The searchable text of an outcome: the issue, its entities, and the knowledge."""
     parts = [outcome.get("issue_type"), *(outcome.get("entities") or ()), outcome.get("knowledge")]
     return "\n".join(part for part in parts if part)

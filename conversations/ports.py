@@ -1,6 +1,6 @@
-"""What the core needs from the apps above it, registered by their `apps.py` and checked at start-up.
+"""Protocols for what the core needs from the apps above it, registered by their `apps.py` and checked at start-up.
 
-`conversations` imports neither `retention` nor `portraits`: they hand it objects that keep these promises.
+`conversations` imports neither `retention` nor `portraits`: they register objects that implement these protocols.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -119,7 +119,7 @@ class Projection(Protocol):
 
 
 class Holding(Protocol):
-    """A place where a person's data lives. The eraser and the exporter only iterate over these."""
+    """A place where a person's data is stored. The eraser and the exporter only iterate over these."""
 
     name: str
     tables: Sequence[str]  # database tables it answers for
@@ -136,7 +136,7 @@ class Holding(Protocol):
 
 
 class Carrier(Protocol):
-    """Records of another app that an export takes along and an import brings back. Called inside a tenant scope."""
+    """Records of another app that are part of exports and imports. Called inside a tenant scope."""
 
     name: str  # of its file in an export
     takes: tuple[type, ...]  # records of `conversations.importing`
@@ -159,7 +159,7 @@ class Keep(Protocol):
 
 
 class Registry:
-    """The objects that keep the promises above."""
+    """The registered implementations of the protocols above."""
 
     def __init__(self) -> None:
         self.lifecycle: Lifecycle | None = None
@@ -182,7 +182,7 @@ class Registry:
         self.carriers[carrier.name] = carrier
 
     def add_drop_statement(self, statement: str) -> None:
-        """SQL over `{partition}` for what triggers do when messages are deleted: a dropped partition fires none."""
+        """Register SQL over `{partition}` that does what the delete triggers do: dropping a partition fires none."""
         self.drop_statements.append(statement)
 
 
@@ -190,7 +190,7 @@ registry = Registry()
 
 
 def lifecycle() -> Lifecycle:
-    """The registered retention law; start-up checks see to it that there is one."""
+    """The registered retention law; start-up checks ensure that there is one."""
     if registry.lifecycle is None:
         raise RuntimeError("No Lifecycle is registered: is `retention` in INSTALLED_APPS?")
     return registry.lifecycle

@@ -1,4 +1,4 @@
-"""Who acts: the key behind a request, and the name that stands in the audit trail."""
+"""Who acts: the API key behind a request, and the name recorded in the audit trail."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Reads with names: every question the services ask of a table."""
+"""Named reads of the core's tables."""
 
 from datetime import datetime
 from typing import Any, Self, TypeVar

@@ -1,4 +1,4 @@
-"""Migration operations for what Django cannot say: partitions, row-level security, composite keys."""
+"""Migration operations that Django lacks: partitions, row-level security, composite keys."""
 
 from typing import Any
 

@@ -1,7 +1,8 @@
 """Every column that holds sealed bytes, found by its name: a new one cannot be forgotten when keys are rotated.
 
 The convention: a BinaryField whose name begins with `sealed` holds what `keyring.seal` made, bound by
-`crypto.row_aad` to its tenant, table, column and row; nothing else is called so. `tests/test_sealed_columns.py` looks.
+`crypto.row_aad` to its tenant, table, column and row; nothing else has such a name.
+`tests/test_sealed_columns.py` checks this.
 """
 
 from collections.abc import Sequence

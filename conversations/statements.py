@@ -1,7 +1,7 @@
 """Statements on hot paths: prepared on the server.
 
-Django's cursor binds parameters in Python and has every statement planned anew, which over many partitions costs more
-than the statement itself.
+Django's cursor interpolates parameters in Python, so PostgreSQL plans every statement again, which over many partitions
+costs more than the statement itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ def execute(
 ) -> "psycopg.Cursor[tuple[Any, ...]]":
     """Run a statement. It belongs to the open transaction; where there is none, it is one.
 
-    Arrays are best given as `%b`: as text each element is escaped in Python. With `binary` rows come so, and with
-    `prepare=None` a statement is prepared only when it has come often enough. Inside a tenant scope what is prepared is
-    planned once; who wants a plan for the values at hand says so to the transaction (`plan_cache_mode`).
+    Arrays are best given as `%b`: as text each element is escaped in Python. `binary` asks for rows in binary, and with
+    `prepare=None` a statement is prepared only once it has run often enough. Inside a tenant scope prepared statements
+    have generic plans; a transaction that needs plans for its values sets `plan_cache_mode`.
     """
     connection = connections[using]
     connection.ensure_connection()

@@ -1,4 +1,4 @@
-"""JSON as every route reads and writes it: nothing gets in that PostgreSQL, a mirror or a reader chokes on.
+"""JSON as every route reads and writes it: refuses whatever PostgreSQL, a mirror or a reader could not handle.
 
 Neither decoder at hand is strict alone: msgspec keeps the last of two equal keys and accepts NUL and integers
 of any length, the standard library accepts NaN, 1e999 and half a surrogate pair, and both give up at great

@@ -1,4 +1,4 @@
-"""Celery's doors. A task carries no work: what is to be done is written in PostgreSQL, so a lost one costs a second."""
+"""Celery tasks. A task carries no work: what is to be done is recorded in PostgreSQL, so a lost one costs a second."""
 
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
@@ -12,8 +12,8 @@ from conversations.services.key_rotation import finish_rotations
 from conversations.services.mirror_checks import verify_mirrors
 from conversations.services.partitions import ensure_partitions
 
-# Woken twice a second under load: new threads would bring new connections every time, which cost more than what they
-# are for.
+# The drain is woken twice a second under load: new threads would open new connections every time, which cost more
+# than the work.
 _threads = ThreadPoolExecutor(2 * len(Sink), thread_name_prefix="drain")
 
 
@@ -34,5 +34,5 @@ def finish_key_rotations() -> None:
 
 @shared_task(name="conversations.check_mirrors", ignore_result=True, expires=600)
 def check_mirrors(tenant_id: str, username: str, *, repair: bool) -> None:
-    """What somebody of the back office has asked for; the finding is an event of theirs."""
+    """Run a check that a person requested in the back office; the result is recorded as an audit event."""
     verify_mirrors(tenant_id=UUID(tenant_id), repair=repair, actor=Actor(ActorKind.STAFF, username))

@@ -1,4 +1,4 @@
-"""The tenant of the work at hand: opened explicitly, enforced by PostgreSQL, loud when it is missing."""
+"""The tenant in scope: set explicitly, enforced by PostgreSQL, an error when it is missing."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,8 +13,8 @@ from conversations.exceptions import TenantMissing
 
 T = TypeVar("T")
 
-# What is prepared inside a scope is planned once: for its values PostgreSQL would plan it anew each time, and over many
-# partitions that takes longer than running it.
+# Statements prepared inside a scope get a generic plan: otherwise PostgreSQL would plan them again for each set of
+# values, and over many partitions that takes longer than running them.
 _ANNOUNCE = (
     "SELECT set_config('app.tenant', %s, true), set_config('plan_cache_mode', 'force_generic_plan', true)"
 )
@@ -26,11 +26,11 @@ _current: ContextVar[UUID | None] = ContextVar("tenant", default=None)
 def tenant_scope(
     tenant_id: UUID, *, opened_by: Callable[[], T] | None = None, snapshot: bool = False
 ) -> Iterator[T | None]:
-    """A transaction on `default` that sees this tenant's rows and no others. Inside the same scope: part of it.
+    """A transaction on `default` that sees this tenant's rows and no others. Nested in the same scope, it joins it.
 
-    The setting is local to the transaction, so nothing of it is left on a persistent connection. Where time counts,
-    `opened_by` runs a first statement that announces the tenant by itself; what it returns is yielded.
-    With `snapshot` every statement sees the record as of one moment, and may take as long as it needs.
+    The setting is local to the transaction, so nothing of it is left on a persistent connection. To save a round trip,
+    `opened_by` may run a first statement that sets the tenant itself; its result is yielded.
+    With `snapshot` every statement sees the database as of one moment, and none times out.
     """
     outer = _current.get()
     if outer is not None and outer != tenant_id:
@@ -60,7 +60,7 @@ def _announce(tenant_id: UUID) -> None:
 
 
 class TenantQuery(Query):
-    """A query that refuses to run as `app` without a tenant: PostgreSQL would answer with silence, not an error."""
+    """A query that refuses to run as `app` without a tenant: PostgreSQL would return no rows instead of an error."""
 
     def get_compiler(self, using: str | None = None, connection: Any = None, elide_empty: bool = True) -> Any:
         alias = using or connection.alias

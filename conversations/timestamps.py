@@ -1,4 +1,4 @@
-"""Moments as the API takes them: in UTC from the edge on, and none that UTC cannot say."""
+"""Timestamps in request bodies: converted to UTC on arrival, refused when UTC cannot express them."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from conversations.exceptions import FieldError
 
 
 def normalise_to_utc(decoded: Any, path: str = "") -> Iterator[FieldError]:
-    """Turn every moment in a decoded struct to UTC, in place; yields those that fall out of the calendar there.
+    """Convert every timestamp in a decoded struct to UTC, in place; yields an error for each that is out of range.
 
     `0001-01-01T00:00:00+14:00` is one: PostgreSQL stores it as a year before the first, and Python never reads it.
     """
@@ -33,7 +33,7 @@ def normalise_to_utc(decoded: Any, path: str = "") -> Iterator[FieldError]:
 
 @cache
 def _timed(kind: type[Struct]) -> tuple[str, ...]:
-    """The fields that hold moments, or structs that do."""
+    """The fields that hold timestamps, or structs that do."""
     described = inspect.type_info(kind)
     assert isinstance(described, inspect.StructType)
     return tuple(field.name for field in described.fields if _holds_timestamps(field.type))

@@ -33,7 +33,7 @@ _BUMP_SUCCESSORS = """
     END IF;
 """
 
-# And so does its chapter of the session's document, which a message that is gone cannot name any more.
+# And so does its chapter of the session, which a deleted message cannot name any more.
 _ENQUEUE_CHAPTERS = f"""
     PERFORM enqueue_mirror({Entity.CHAPTERS.value}::smallint, array_agg(c.tenant_id), array_agg(c.session_id),
                            array_agg(nextval('row_version')))

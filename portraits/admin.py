@@ -1,4 +1,4 @@
-"""What is known of a customer, on their page of the back office."""
+"""The portrait and the counters of a customer, for their page in the back office."""
 
 from typing import Any
 

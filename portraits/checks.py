@@ -1,4 +1,4 @@
-"""Checked at start: the table of rules is read then, not at the first message."""
+"""Start-up check of the table of rules, so that a mistake shows before the first message."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is counted of a customer, as a value."""
+"""The counters of a customer as a value."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Interactions(Struct, frozen=True, kw_only=True):
-    """Counters as of one moment; of somebody never spoken with, zeros."""
+    """Counters as of one moment; zeros for somebody never spoken with."""
 
     session_count: int = 0
     message_count: int = 0

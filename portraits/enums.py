@@ -4,7 +4,7 @@ from django.db.models import IntegerChoices, TextChoices
 
 
 class Provenance(TextChoices):
-    """Who says so. Inference never takes the place of what was asserted or imported."""
+    """The source of a trait. Inference never replaces what was asserted or imported."""
 
     ASSERTED = "asserted"
     INFERRED = "inferred"
@@ -12,7 +12,7 @@ class Provenance(TextChoices):
 
 
 class Effect(IntegerChoices):
-    """What became of rows that are counted."""
+    """What happened to rows that are counted."""
 
     LEFT = -1  # deleted or erased: counted no more
     PURGED = 0  # gone by the retention policy: still counted, and remembered as such
@@ -20,7 +20,7 @@ class Effect(IntegerChoices):
 
 
 class Work(TextChoices):
-    """What there is to do about a customer's portrait."""
+    """What has to be done about a customer's portrait."""
 
     LEARN = "learn"  # by rule, from the record: fast, and takes back what lost its evidence
     DESCRIBE = "describe"  # by the language model: slow, and may fail

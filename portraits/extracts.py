@@ -12,7 +12,7 @@ from conversations.analysis import lexemes
 MOST_SENTENCES = 4
 LONGEST_SENTENCE = 240
 FEWEST_WORDS = 3
-ALIKE = 0.6  # of the smaller sentence's words: it says the same
+ALIKE = 0.6  # share of the shorter sentence's words from which two sentences say the same
 
 _SENTENCE = re.compile(r"[^.!?。！？…\n]{1,4000}[.!?。！？…]*")
 

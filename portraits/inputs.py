@@ -1,4 +1,4 @@
-"""Request bodies about customers: what is not named here is refused, and nothing is converted."""
+"""Request bodies about customers: unknown fields are refused, and nothing is converted."""
 
 from datetime import datetime
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""From what was heard to what is known: pure, so that the same record always gives the same portrait."""
+"""Learns a portrait from observations. Pure: the same messages always give the same portrait."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from portraits.enums import Provenance
 from portraits.rules import Heard, Observation, Rule, observe
 from portraits.state import KnownTrait, Purchase, Sentiment, State, Summary
 
-ENOUGH_SOURCES = 10  # messages named for one trait; more of the same would only make versions
+ENOUGH_SOURCES = 10  # messages named as evidence of one trait; more would only create versions
 MOST_TRAITS = 200
 MOST_PURCHASES = 50
 
@@ -19,7 +19,7 @@ WasShown = Callable[[Observation], bool]
 
 @dataclass
 class Learned:
-    """What the record says now."""
+    """What the messages say now."""
 
     traits: dict[str, KnownTrait] = field(default_factory=dict)
     sentiments: list[Sentiment] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Learned:
 def learn(heard: Iterable[Heard], rules: Sequence[Rule], was_shown: WasShown) -> Learned:
     """What these messages, oldest first, say of a customer.
 
-    What an agent had been shown before it said so proves nothing: it may only repeat it.
+    What an agent had been shown before proves nothing when it says so: it may only repeat it.
     """
     learned = Learned()
     for message in heard:
@@ -64,7 +64,7 @@ def _note(learned: Learned, seen: Observation) -> None:
 
 
 def with_learned(state: State, learned: Learned, looked_at: Collection[UUID]) -> State:
-    """The state with all that these messages say now in the place of all they said before.
+    """The state with everything these messages say now in place of everything they said before.
 
     What somebody asserted or imported stands, and so does what older messages said.
     """

@@ -1,4 +1,4 @@
-"""A portrait with whose it is and which version: what is handed from the tables to whoever shows it."""
+"""A portrait with its customer and version: what is passed from storage to presentation."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""How portraits and what belongs to them look in answers (`API.md`)."""
+"""Portraits, preferences and counters as the API shows them."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What is known of a customer, as a model reads it; and how to tell when that comes back as if it were new."""
+"""What is known about a customer as text for a prompt, and how to recognise that text when an agent repeats it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -36,7 +36,7 @@ def render_portrait(portrait: Mapping[str, Any] | None) -> str:
 
 
 def without_shown(text: str) -> str:
-    """The text without blocks of a context that somebody sent back as part of a message."""
+    """The text without the blocks of a context that an agent sent back in a message."""
     if DATA not in text:
         return text
     return "\n\n".join(one for one in text.split("\n\n") if not _is_block(one.lstrip()))

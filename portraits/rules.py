@@ -1,4 +1,4 @@
-"""What agents report, and what it says of a customer: one table (the setting `PORTRAIT_RULES`), and how it is read."""
+"""Which agent results say something about a customer: one table (`PORTRAIT_RULES`), and how it is applied."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Rule(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     confidence: Annotated[float, Meta(ge=0, le=1)] = 0.6
     confidence_path: str = ""
     moods: dict[str, float] = {}
-    without: tuple[str, ...] = ()  # entries that tell nothing of the customer
+    without: tuple[str, ...] = ()  # entries that say nothing about the customer
 
     def __post_init__(self) -> None:
         kind, _, name = self.source.partition(":")
@@ -55,7 +55,7 @@ class Rule(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Heard:
-    """What a message brings, beside what was said in it."""
+    """What a message carries beside its text."""
 
     message_id: UUID
     session_id: UUID
@@ -100,7 +100,7 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     Rule(source="agent:strategy_agent", path="strategy", name="strategy"),
     Rule(source="agent:proactive_agent", path="follow_up", name="follow_up"),
     Rule(source="agent:suggestion_agent", path="suggestions", name="suggestions"),
-    # What voice and images tell.
+    # Voice patterns and image analyses.
     Rule(source="attachment:image_analysis", path="text", name="image_analysis", confidence=0.5),
     Rule(
         source="attachment:image_analysis",
@@ -128,7 +128,7 @@ def parse_rules(given: Any) -> tuple[Rule, ...]:
 
 
 def observe(heard: Heard, rules: Sequence[Rule]) -> Iterator[Observation]:
-    """What the rules read from a message, in the order of the table; of a mood only what the first one reads."""
+    """What the rules observe in a message, in the order of the table; of a mood only the first observation."""
     in_a_mood = False
     for rule in rules:
         for found in _found(heard, rule):

@@ -1,4 +1,4 @@
-"""A portrait as a value: what is known of a customer, and on which messages it rests."""
+"""A portrait as a value: what is known about a customer, and which messages are the evidence."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -81,7 +81,7 @@ class State(Struct, frozen=True, kw_only=True):
         return trend_of(self.sentiments) if self.asserted_trend is None else self.asserted_trend
 
     def resting_on(self, seen: Collection[UUID]) -> "State":
-        """What is left when only these messages may still be seen.
+        """What remains when only these messages may still be seen.
 
         A trait goes with its last evidence, a summary with the first: it may repeat any of them.
         """

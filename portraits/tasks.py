@@ -1,4 +1,4 @@
-"""Celery's doors. A task carries no work: what is to be done is written in PostgreSQL, so a lost one costs a second."""
+"""Celery tasks. A task carries no work: what is to be done is recorded in PostgreSQL, so a lost one costs a second."""
 
 import time
 
@@ -13,7 +13,7 @@ SECONDS = 10.0  # a task's share of a worker
 
 @shared_task(name="portraits.follow", ignore_result=True, expires=30)
 def follow() -> None:
-    """Fold what was counted, and bring level the portraits of whom it was counted."""
+    """Fold counters, and refresh the portraits of the customers concerned."""
     until = time.monotonic() + SECONDS
     fold_all()
     while learn_due() and time.monotonic() < until:
@@ -22,7 +22,7 @@ def follow() -> None:
 
 @shared_task(name="portraits.describe", ignore_result=True, expires=60)
 def describe() -> None:
-    """Let the language model read what is new."""
+    """Let the language model describe customers who said something new."""
     until = time.monotonic() + SECONDS
     while describe_due() and time.monotonic() < until:
         pass
@@ -30,5 +30,5 @@ def describe() -> None:
 
 @shared_task(name="portraits.sweep", ignore_result=True, expires=600)
 def sweep() -> None:
-    """Find what expired without a word."""
+    """Mark portraits whose evidence has expired."""
     mark_expired()

@@ -12,7 +12,7 @@ from portraits.enums import Effect
 _PURGING = f"current_setting('app.reason', true) = '{Reason.PURGE.value}'"
 _CAME = str(Effect.CAME.value)
 _GONE = f"CASE WHEN {_PURGING} THEN {Effect.PURGED.value} ELSE {Effect.LEFT.value} END"
-# A purge that leaves a row where it counts has only changed it.
+# A purge that keeps a row where it counts has only changed it.
 _CHANGED_OR_GONE = (
     f"CASE WHEN {_PURGING} AND NOT c.stays THEN {Effect.PURGED.value} ELSE {Effect.LEFT.value} END"
 )
@@ -32,7 +32,7 @@ _SESSIONS = f"""
            array_remove(array_agg(c.outlet_id::text), NULL)
     FROM {{rows}} c WHERE {_COUNTS.format(row="c")} GROUP BY 1, 2, 3;
 """
-# For a partition that goes as a whole, by the purge.
+# For a partition that the purge drops as a whole.
 COUNT_DROPPED = _MESSAGES.format(effect=Effect.PURGED.value, rows="{partition}")
 # What counting or learning reads of a message that is annotated, hidden, or given its customer later.
 _READ_OF_MESSAGES = "({row}.customer_id, {row}.hidden_at, {row}.intent, {row}.agent_responses)"

@@ -1,13 +1,13 @@
-"""What is hashed of an audit event: canonical JSON (RFC 8785) with its tenant and its place, and nothing beside it.
+"""The leaf data of audit events, which is hashed: canonical JSON (RFC 8785) with the tenant and the sequence number.
 
     leaf hash = SHA-256(0x00 || leaf data)                       RFC 6962, section 2.1
 
-The row that keeps a leaf hash is sealed too: its id is a MAC over its other columns, so that somebody who rewrites an
-event together with its hash is told from one who does not have the installation's key, row by row.
+The row that keeps a leaf hash is authenticated too: its id is a MAC over its other columns, which only the
+installation's key makes. So an event that was rewritten together with its hash is detected, row by row.
 """
 
 import hmac
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,25 +15,10 @@ from conversations.canonical import NotCanonical, canonical
 
 _LARGEST = 2**53 - 1  # the integers that every reader of JSON reads alike
 
-# As text, where PostgreSQL writes it faster than Python would. The order of `EventColumns`.
+# As text, where PostgreSQL writes it faster than Python would. `leaf_data` unpacks it in this order.
 EVENT_SQL = """e.action, e.actor, e.actor_kind,
     to_char(e.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
     e.details::text, e.id::text, e.object_id, e.object_type, e.outcome, e.request_id"""
-
-
-class EventColumns(NamedTuple):
-    """An event as `EVENT_SQL` selects it."""
-
-    action: str
-    actor: str
-    actor_kind: str
-    at: str
-    details: str
-    id: str
-    object_id: str | None
-    object_type: str
-    outcome: str
-    request_id: str | None
 
 
 class _Leaf(msgspec.Struct):
@@ -61,7 +46,7 @@ _EMPTY = msgspec.Raw(b"{}")
 
 
 def leaf_data(tenant: str, sequence: int, event: tuple[Any, ...]) -> bytes:
-    """The bytes whose hash stands in the tree; `event` is a row of `EVENT_SQL`, `tenant` its id."""
+    """The bytes whose hash is in the tree; `event` is a row of `EVENT_SQL`, `tenant` its id."""
     action, actor, actor_kind, at, details, event_id, object_id, object_type, outcome, request_id = event
     return _encode(
         _Leaf(
@@ -96,7 +81,7 @@ def _canonical_details(text: str) -> bytes:
         value = _decode(text)
         return _encode_sorted(value) if _is_plain(value) else canonical(_readable(value))
     except (msgspec.MsgspecError, NotCanonical, RecursionError):
-        return canonical(text)  # as a string: no detail, however odd, may keep events unsealed
+        return canonical(text)  # as a string: no detail, however odd, may prevent sealing
 
 
 def _is_plain(value: Any) -> bool:

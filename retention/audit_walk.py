@@ -16,10 +16,10 @@ from conversations.merkle import HASH_SIZE, Frontier
 from conversations.signing import PublicKey
 from retention.audit_leaves import leaf_data, leaf_mac
 
-MOST_FINDINGS = 1_000  # of one tenant: whoever has rewritten more has rewritten everything
+MOST_FINDINGS = 1_000  # of one tenant: beyond that, everything counts as rewritten
 _MOST_COMPARED = 200  # altered rows that are compared with each other
 _FARTHEST_SHIFT = 16  # rows taken out or put in at one place, with all later ones renumbered
-_LARGEST_GAP = 1_000_000  # a number beyond that is made up, and no tree is grown to it
+_LARGEST_GAP = 1_000_000  # a number beyond that is forged, and no tree is grown to it
 _LOST = bytes(HASH_SIZE)  # holds the place of a leaf that is gone
 
 
@@ -36,7 +36,7 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What contradicts what was sealed: the row where it is known, else the first it may be."""
+    """A contradiction to what was sealed: the row if it is known, else the first that it may be."""
 
     kind: FindingKind
     tenant: str  # its name

@@ -1,4 +1,4 @@
-"""Small texts, compressed well: zstd with a dictionary of what conversations look like.
+"""Compression of small texts: zstd with dictionaries trained on conversations.
 
 A message alone has nothing to refer back to, so plain zstd gains little on it. The dictionaries are trained on the
 demo's own text (`benchmarks/train_dictionary.py`) and never on tenants' data: a dictionary holds its samples verbatim.
@@ -21,7 +21,7 @@ DICTIONARIES = Path(__file__).parent / "dictionaries"
 
 
 class CompressionError(ValueError):
-    """The blob cannot be opened: broken, too large, or in need of a dictionary that is not here."""
+    """The blob cannot be decompressed: it is broken, too large, or needs an unknown dictionary."""
 
 
 def compress(data: bytes) -> bytes:

@@ -4,7 +4,7 @@ from django.db.models import TextChoices
 
 
 class RecordClass(TextChoices):
-    """What a period counts for: what was said, what is known of a person, what is kept as evidence."""
+    """The classes of records that periods apply to: messages, knowledge about people, evidence."""
 
     MESSAGES = "messages"
     SUMMARIES = "summaries"
@@ -39,7 +39,7 @@ class PolicyState(TextChoices):
 
 
 class RunState(TextChoices):
-    """Where a purge stands. `STOPPED`: the fuse blew, a person has to confirm."""
+    """The state of a purge run. `STOPPED`: by the fuse, until a person confirms."""
 
     RUNNING = "running"
     DONE = "done"

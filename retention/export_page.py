@@ -1,4 +1,4 @@
-"""The page of an export: what is held about a person, to be read without any tool."""
+"""The HTML page of an export: everything held about a person, readable without tools."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Section:
 
 
 def render_page(customer: str, records: Mapping[str, Sequence[Record]], made_at: datetime) -> str:
-    """The page, inert and styled from inside. `records` are those of each holding, already masked."""
+    """The page, inert and with inline styles. `records` are those of each holding, already masked."""
     spoken = [one for name in SPOKEN for one in records.get(name, ())]
     context = {
         "customer": visible(customer),

@@ -1,4 +1,4 @@
-"""The law of retention: what becomes of a record. Pure: no clock and no database, so every case can be tried.
+"""The law of retention: what happens to a record. Pure, without clock and database, so that every case can be tested.
 
 Archiving is not destruction. In this order:
 

@@ -1,6 +1,6 @@
-"""The erasure ledger: one signed line for each case, outside the database, so that no restore brings anybody back.
+"""The erasure ledger: one signed line for each case, outside the database, so that no restore undoes an erasure.
 
-A line holds ids and never names. A torn last line (a crash in the middle of writing) is overlooked; any other that
+A line holds ids and never names. A torn last line (from a crash while writing) is ignored; any other that
 was not signed by this installation is refused.
 """
 
@@ -26,7 +26,7 @@ class LedgerBroken(ValueError):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """What was to be forgotten, and when that was decided."""
+    """What is to be erased, and when that was decided."""
 
     object: Literal["erasure"] = "erasure"
     case: UUID
@@ -67,7 +67,7 @@ def read(path: Path, key: PublicKey) -> Iterator[Line]:
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
-                return  # torn: what it was about was not yet acknowledged by anybody
+                return  # torn: the erasure in it was never acknowledged
             if not line.strip():
                 continue
             entry = _parse(line.rstrip(b"\n"), key, number)
@@ -88,7 +88,7 @@ def _parse(line: bytes, key: PublicKey, number: int) -> Entry | None:
 
 
 def _end_of_last_line(file: BinaryIO) -> int:
-    """Where the next line begins: whatever stands behind the last line feed was never finished."""
+    """Where the next line begins: what follows the last line feed was never finished."""
     position = file.seek(0, os.SEEK_END)
     while position > 0:
         start = max(0, position - _CHUNK)

@@ -1,4 +1,4 @@
-"""How rows of retention look in answers and in what commands print."""
+"""Retention's rows as the API shows them and commands print them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the mirror shows of retention's rows: the scrubbed text of archive records, for compliance staff."""
+"""Retention's projections: the scrubbed text of archive records in the search store, for compliance staff."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

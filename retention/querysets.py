@@ -1,4 +1,4 @@
-"""Reads of retention's rows, with names."""
+"""Named reads of retention's tables."""
 
 from datetime import datetime
 from typing import Self

@@ -1,4 +1,4 @@
-"""Celery's doors. What is due stands in PostgreSQL: a lost task costs until the next one."""
+"""Celery tasks. What is due is recorded in PostgreSQL: a lost task only delays it until the next one."""
 
 from functools import partial
 
@@ -22,7 +22,7 @@ SECONDS = 45.0  # of one task, far below the time after which a broker delivers 
 
 @shared_task(name="retention.purge", ignore_result=True, expires=600)
 def purge() -> None:
-    """What is due of every tenant and class, as far as the time goes; the rest by the next task, at once."""
+    """Purge what is due in every tenant and class for a limited time; what is left goes into a next task at once."""
     if not purge_due(actor=SYSTEM, seconds=SECONDS):
         purge.delay()
 

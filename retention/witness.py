@@ -1,7 +1,7 @@
 """The witness: every checkpoint of a tenant's audit trail, outside the database, in a file that only grows.
 
-One line for each, JSON with a signed note. Whoever owns the database can recompute the whole tree; that it is another
-one than was once signed is known only here. Keep the folder on another volume.
+One line for each, JSON with a signed note. The owner of the database could recompute the whole tree; only this file
+shows that it differs from what was once signed. Keep the folder on another volume.
 """
 
 import fcntl
@@ -117,7 +117,7 @@ def _append(descriptor: int, lines: Iterable[_Line]) -> None:
         return
     end = os.lseek(descriptor, 0, os.SEEK_END)
     if end and os.pread(descriptor, 1, end - 1) != b"\n":
-        data = b"\n" + data  # the line before was torn; it stays as it is
+        data = b"\n" + data  # the previous line is torn; it is left as it is
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]

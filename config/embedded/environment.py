@@ -18,7 +18,7 @@ _ANNOUNCED = "running"
 
 
 def adopt(environ: MutableMapping[str, str], base_dir: Path) -> None:
-    """Fill in what is unset from the data folder of this project's `up`; settings call this first.
+    """Fill in unset variables from the data folder of this project's `up`; settings call this first.
 
     DATABASE_URL decides: where it names another database than the folder does, this process belongs to
     another installation and nothing is filled in.
@@ -66,7 +66,7 @@ def announce(folder: Path, base_dir: Path) -> Path | None:
         links.mkdir(mode=0o700, parents=True, exist_ok=True)
         link.unlink(missing_ok=True)
         link.symlink_to(folder)
-    except OSError:  # a project folder that is not ours to write: DATA_DIR is the way then
+    except OSError:  # the project folder is not writable: DATA_DIR has to name the data folder then
         return None
     return link
 

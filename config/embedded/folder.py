@@ -19,7 +19,7 @@ GUARD_SECONDS = 15.0
 
 
 class DataFolder:
-    """One data folder, held by this process from `hold` until the process and its guard end."""
+    """One data folder, locked by this process from `hold` until the process and its guard end."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()

@@ -90,7 +90,7 @@ class Plan:
 
 
 def make_plan(options: Options, folder: DataFolder, environ: Mapping[str, str], documented: set[str]) -> Plan:
-    """Decide what is started. `documented` variables that are set are kept for later commands too."""
+    """Decide what is started. Documented variables that are set are also kept for later commands."""
     before = folder.kept()
     sealing = folder.secrets(environ)
     account = server_account()
@@ -152,7 +152,7 @@ def worker(folder: DataFolder, broker: str) -> Server:
     ]
     command += ["-c", str(WORKER_THREADS), "-s", str(folder.path / "schedule"), "-l", "WARNING"]
     command += ["--without-gossip", "--without-mingle"]
-    # Its child keeps the schedule, and without it retention would stand still unseen.
+    # Its child runs the schedule, and without it retention would silently stop.
     return Server("worker", command, is_ready=lambda: _worker_listens(broker), needs_children=True)
 
 
@@ -163,7 +163,7 @@ def _redis(before: SplitResult, options: Options) -> RedisServer:
 
 
 def _port(before: SplitResult) -> int | None:
-    """The port a server had at the last start: it is taken again, so that who knows it need not ask anew."""
+    """The port a server had at the last start, taken again so that clients that know it keep working."""
     return before.port if before.hostname == "127.0.0.1" else None
 
 

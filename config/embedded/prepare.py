@@ -14,7 +14,7 @@ import sys
 import django
 from django.core.management import CommandError, call_command
 
-# A store that is away is degraded, not off: it is caught up with when it is back.
+# A store that is down is degraded, not off: it catches up when it is back.
 _MAY_FAIL = {"ensure_indexes"}
 
 

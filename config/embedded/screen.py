@@ -20,7 +20,7 @@ class _Console(Console):
 
 
 class Screen:
-    """Progress and words of one `up`. A reader who has gone away stops the showing, never the servers."""
+    """Progress and messages of one `up`. A closed terminal stops the output, never the servers."""
 
     def __init__(self) -> None:
         self._out = _Console(highlight=False, soft_wrap=True, markup=False)

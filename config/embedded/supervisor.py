@@ -1,7 +1,7 @@
 """Starts servers, starts them again when they die, and stops them in reverse order.
 
-One thread does everything, because the kernel ties a child's fate to the thread that forked it: whoever waits
-here waits in `pause`, which also looks after the servers.
+One thread does everything, because the kernel ties a child's fate to the thread that forked it: all waiting
+happens in `pause`, which also looks after the servers.
 """
 
 import os
@@ -25,7 +25,7 @@ from config.embedded.process import Account, adopt_orphans, children, is_living_
 TICK_SECONDS = 0.1
 FIRST_DELAY_SECONDS = 0.25
 LONGEST_DELAY_SECONDS = 5.0
-# A server that has run this long has recovered: its next death is a first one again.
+# A server that has run this long has recovered: its next exit counts as the first one again.
 RECOVERED_SECONDS = 60.0
 ATTEMPTS_AT_START = 3
 LARGEST_LOG = 10 * 1024 * 1024
@@ -225,7 +225,7 @@ class Supervisor:
                 self.say(f"{running.server.name} is back (process {running.process.pid}).")
 
     def _handle_exit(self, running: _Running) -> None:
-        """Note a death, remove what it left behind, and decide when the server is started again."""
+        """Record that a server exited, kill what it left behind, and schedule its restart."""
         self._sweep(running.process)
         if running.is_ready:
             cause = _describe(running.process.returncode)
@@ -275,7 +275,7 @@ class Supervisor:
         self.changed({n: r.process.pid for n, r in self._running.items() if r.process.returncode is None})
 
     def _guard_line(self, line: str) -> None:
-        with suppress(OSError):  # it may be killed like anybody else
+        with suppress(OSError):  # the guard may be killed like any other process
             self._guard.stdin.write(line.encode() + b"\n")  # type: ignore[union-attr]
             self._guard.stdin.flush()  # type: ignore[union-attr]
 

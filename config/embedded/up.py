@@ -135,7 +135,7 @@ class Up:
                 supervisor.wait_ready(server.name)
 
     def _load_demo(self, supervisor: Supervisor) -> None:
-        """Load the sample tenants; what stands is served even when that fails."""
+        """Load the sample tenants; everything else is served even when that fails."""
         command = [sys.executable, "manage.py", "load_demo", "--url", self.options.url]
         try:
             supervisor.run("demo", command, shown=True)

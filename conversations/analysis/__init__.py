@@ -1,4 +1,4 @@
-"""What can be known of a text once and for all: its words, and the features that ranking weighs."""
+"""What is computed once for each text: its words, and the features that ranking weighs."""
 
 from conversations.analysis.features import TurnFeatures, analyse, decode_features, encode_features
 from conversations.analysis.languages import STOP_WORDS

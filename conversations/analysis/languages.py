@@ -1,4 +1,4 @@
-"""Word lists as data, one set per language; a language without lists simply has no such features.
+"""Word lists as data, one set per language; a language without lists has no such features.
 
 All patterns are searched in folded text that keeps its case (`tokens.fold`). Every repetition that another
 character must follow is bounded: what people send must not be able to make the search quadratic.
@@ -93,7 +93,7 @@ ENGLISH = WordLists(
     ),
 )
 
-# Stop words of Chinese are pairs of characters, as the index sees them.
+# Chinese stop words are pairs of characters, as in the index.
 _CHINESE_STOP = _words(
     """
     的 了 是 我 你 您 他 她 它 们 在 有 和 与 就 不 也 吗 呢 吧 啊 呀 这 那 都 很 把 被 给 让 请 个 我们

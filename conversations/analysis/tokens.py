@@ -1,4 +1,4 @@
-"""Text into index terms, the same for what is stored and what is asked."""
+"""Splits text into index terms, the same way for stored text and for queries."""
 
 from __future__ import annotations
 

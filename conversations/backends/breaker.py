@@ -36,7 +36,7 @@ class CircuitBreaker:
             return self._probe_at is not None and self._clock() < self._probe_at
 
     def reset(self) -> None:
-        """Close it: somebody knows that the store is back."""
+        """Close it: the store is known to be back."""
         self._record_answer()
 
     @contextmanager

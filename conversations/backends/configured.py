@@ -65,5 +65,5 @@ def _milvus() -> MilvusConnection:
     return MilvusConnection(settings.MILVUS_URI, settings.MILVUS_TOKEN)
 
 
-# A child that shared its parent's sockets would read answers that belong to the other.
+# A child that shared its parent's sockets would read responses meant for the parent.
 os.register_at_fork(after_in_child=forget_stores)

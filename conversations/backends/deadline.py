@@ -1,4 +1,4 @@
-"""A hard limit on what a call may cost: client libraries bound single reads and retries, not the whole."""
+"""A hard deadline for a whole call: client libraries only bound single reads and retries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _pool = _new_pool()
 
 
 def _renew_pool() -> None:
-    # Threads do not survive a fork, the executor that counts on them does.
+    # Threads do not survive a fork, but the executor that counts on them does.
     global _pool
     _pool = _new_pool()
 

@@ -1,4 +1,4 @@
-"""Elasticsearch: lexical search, and the largest copy. It holds scrubbed text and answers with ids."""
+"""Elasticsearch: lexical search. It holds scrubbed text and answers with ids."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from conversations.backends.values import (
 
 SEARCH_SECONDS = 1.0
 BULK_SECONDS = 10.0
-# Creating and switching indices waits for the cluster's own agreement.
+# Creating and switching indices waits until the cluster agrees.
 UPKEEP_SECONDS = 60.0
 PAGE = 2_000
 

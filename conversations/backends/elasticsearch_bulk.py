@@ -24,7 +24,7 @@ MOST_OPERATIONS = 1_000
 
 _encode = msgspec.json.Encoder().encode
 _FIELD = re.compile(r"field \[([a-z_.]+)\]")
-# Of the 400s, what is not the document's fault.
+# Responses with status 400 that are not the document's fault.
 _PASSING = frozenset({"index_closed_exception"})
 _SEVERITY = (Outcome.DONE, Outcome.REJECTED, Outcome.RETRY)
 
@@ -101,7 +101,7 @@ def judge(item: Mapping[str, Any]) -> tuple[Outcome, str]:
         return Outcome.DONE, ""
     if status == 400 and kind not in _PASSING:
         return Outcome.REJECTED, _describe(error)
-    # 429 and 5xx pass by themselves; blocks (403, 429) and a missing index (404) when somebody mends them.
+    # 429 and 5xx pass by themselves; blocks (403, 429) and a missing index (404) pass when somebody repairs them.
     return Outcome.RETRY, _describe(error) or f"status {status}"
 
 

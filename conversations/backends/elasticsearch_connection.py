@@ -1,4 +1,4 @@
-"""One client to Elasticsearch: its time bounded, its trouble translated, its failures counted."""
+"""One client for Elasticsearch: with a deadline, translated errors and a circuit breaker."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ElasticsearchConnection:
         self._client = Elasticsearch(
             url,
             basic_auth=basic_auth,
-            # Whoever calls decides about trying again, so that time in flight stays bounded.
+            # Callers decide about retries, so that the time of one call stays bounded.
             max_retries=0,
             retry_on_timeout=False,
         )
@@ -54,7 +54,7 @@ class ElasticsearchConnection:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Around the reading of an answer: whatever stands between us and the server may have given it."""
+        """Wraps the reading of a response, which a proxy between us and the server may have sent."""
         try:
             yield
         except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -62,5 +62,5 @@ class ElasticsearchConnection:
 
 
 def _reason(error: ApiError) -> str:
-    # Of a gateway's page only the status says something.
+    # Of a gateway's error page only the status is of use.
     return error.error if isinstance(error.body, dict) else f"status {error.status_code}"

@@ -1,4 +1,4 @@
-"""Indices behind aliases: made when missing, rebuilt beside themselves, switched in one step."""
+"""Indices behind aliases: created when missing, rebuilt beside the live ones, switched in one step."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class IndexFamily:
         try:
             self._client.indices.create(index=index, aliases={alias: {}}, **index_body(kind, self._settings))
         except BadRequestError as error:
-            # Somebody else was a moment faster: it is there, which is what was asked.
+            # Another process was faster: the index exists, which is all that was wanted.
             if error.error != "resource_already_exists_exception":
                 raise
         return index

@@ -1,4 +1,4 @@
-"""What we ask Elasticsearch: built from typed values only, so no query language ever comes from outside."""
+"""Queries for Elasticsearch, built from typed values only: no client ever supplies query language."""
 
 from __future__ import annotations
 

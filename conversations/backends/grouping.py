@@ -1,4 +1,4 @@
-"""Counting sessions by something they have: what is asked, and what every store answers alike."""
+"""Counting sessions by one of their properties: the request and the result, the same for every store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hearing through Redis that a session changed. A deaf listener only waits: what happened is read from the record."""
+"""Notifications through Redis that a session changed. A lost one only delays: events are read from PostgreSQL."""
 
 import time
 
@@ -39,13 +39,15 @@ class SessionListener:
         """Return when the session has changed, or after that time."""
         if self._pubsub is None and self._client is not None and time.monotonic() > self._deaf_until:
             self._listen()
-            return  # what was told meanwhile was heard by nobody
+            return  # notifications sent meanwhile were lost
         if self._pubsub is None:
             time.sleep(seconds)
             return
         try:
             self._pubsub.get_message(timeout=seconds)
-            while self._pubsub.get_message(timeout=0):  # one look serves all that was told so far
+            while self._pubsub.get_message(
+                timeout=0
+            ):  # one look at the record covers all notifications so far
                 pass
         except (redis.RedisError, OSError) as error:
             self._give_up(error)
@@ -62,7 +64,7 @@ class SessionListener:
         self._pubsub = PubSub(self._client.connection_pool, ignore_subscribe_messages=True)
         try:
             self._pubsub.subscribe(self._channel)  # type: ignore[no-untyped-call]
-            self._pubsub.get_message(timeout=SOCKET_TIMEOUT)  # from the answer on, nothing is missed
+            self._pubsub.get_message(timeout=SOCKET_TIMEOUT)  # once subscribed, nothing is missed
         except (redis.RedisError, OSError) as error:
             self._give_up(error)
 

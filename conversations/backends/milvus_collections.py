@@ -1,4 +1,4 @@
-"""Collections behind an alias: made when missing, copied beside themselves, switched in one step."""
+"""Collections behind an alias: created when missing, rebuilt beside the live one, switched in one step."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class CollectionFamily:
     def _indexes(self) -> Any:
         params = self._client.prepare_index_params()
         if self.is_lite():
-            # At the size it is made for an exact scan beats every graph, and misses nothing.
+            # At the size it is made for, an exact scan is faster than any graph index, and misses nothing.
             params.add_index("vector", index_type="FLAT", metric_type="COSINE")
             return params
         params.add_index("vector", index_type="AUTOINDEX", metric_type="COSINE")

@@ -1,4 +1,4 @@
-"""A client to Milvus: made when first needed, made anew when it broke, never slower than agreed."""
+"""A client for Milvus: created on first use, recreated when it broke, with a deadline for each call."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class MilvusConnection:
             return within(seconds, self.name, lambda: self._translated(seconds, question))
 
     def close(self) -> None:
-        """Let go of the connection; the next question makes another."""
+        """Close the connection; the next call opens another."""
         with self._lock:
             client, self._client = self._client, None
         if client is not None:

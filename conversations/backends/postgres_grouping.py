@@ -1,4 +1,4 @@
-"""Counting sessions in PostgreSQL, in one pass over a tenant's sessions: none of their messages is read."""
+"""Counting sessions in PostgreSQL, in one pass over a tenant's sessions without reading messages."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Lexical search in PostgreSQL: a full mode beside Elasticsearch, over tables that the mirror's worker writes.
+"""Lexical search in PostgreSQL: an equal alternative to Elasticsearch, over tables that the drain writes.
 
 It reads as `ops` and names the tenant itself: under row-level security `@@` may not use its index, because
 the operator is not leakproof.

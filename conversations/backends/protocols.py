@@ -1,6 +1,6 @@
-"""What the mirror and the search services may expect from a store.
+"""What the mirror and the search services expect from a store.
 
-Stores hold copies and return ids: nothing read from one is shown before PostgreSQL has confirmed it.
+Stores hold copies and return ids: nothing read from a store is shown before PostgreSQL has confirmed it.
 Every store raises `StoreUnavailable` when it cannot answer, and nothing else for reasons of its own.
 """
 

@@ -1,4 +1,4 @@
-"""What crosses the border between the services and the stores: keys, documents, changes, hits."""
+"""Values passed between the services and the stores: keys, documents, changes, hits."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Kind(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How the store judged one change: it has it (or something newer), ask again later, or never will."""
+    """The store's verdict on one change: it has it (or something newer), retry later, or it never will."""
 
     DONE = "done"
     RETRY = "retry"
@@ -300,7 +300,7 @@ class VectorHit:
 
 @dataclass(frozen=True, slots=True)
 class WindowKey:
-    """Whose window."""
+    """Identifies a window."""
 
     tenant_id: UUID
     session_id: UUID

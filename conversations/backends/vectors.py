@@ -1,4 +1,4 @@
-"""What may go into a vector store; the stores themselves accept NaN and zeros and then answer nonsense."""
+"""Checks for vectors: the stores themselves accept NaN and zeros and then return nonsense."""
 
 from __future__ import annotations
 

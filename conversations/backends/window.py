@@ -1,4 +1,4 @@
-"""The window in Redis: one list per session, values sealed by the caller, every doubt a miss."""
+"""The window in Redis: one list per session, values sealed by the caller, anything doubtful a miss."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class RedisWindow:
             url,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
-            # A retry would double what a hanging Redis costs; the handshake's extras would add round trips.
+            # A retry would double what a hanging Redis costs; the rest of the handshake would add round trips.
             retry=Retry(NoBackoff(), 0),
             protocol=2,
             driver_info=None,

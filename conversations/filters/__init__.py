@@ -1,4 +1,4 @@
-"""The filter language of `/query`, `/count` and `/exists`: Mongo's words over the fields of each kind."""
+"""The filter language of `/query`, `/count` and `/exists`: Mongo's operators over the fields of each kind."""
 
 from conversations.filters.compiling import compile_filter
 from conversations.filters.fields import FIELDS, Field, FieldType, Kind

@@ -1,4 +1,4 @@
-"""From a checked tree to a Django condition that is true or false for every row, never unknown.
+"""Compiles a checked tree into a Django condition that is true or false for every row, never unknown.
 
 Negations are pushed down to the comparisons, where what they mean for null can be written out: in SQL
 `NOT (x = 1)` leaves out the rows without x, and the language says that `$ne` matches them.

@@ -1,4 +1,4 @@
-"""From decoded JSON to a checked tree; every mistake is found at once and named by its place."""
+"""Parses decoded JSON into a checked tree; all mistakes are reported together, each with its path."""
 
 import math
 import re
@@ -28,11 +28,11 @@ from conversations.filters.syntax import (
 
 MAX_DEPTH = 8
 MAX_VALUES = 1_000
-# A filter may list many conditions, but not so many that planning it is an attack.
+# Enough for real filters, too few to make planning one an attack.
 MAX_CONDITIONS = 1_000
 MAX_SEGMENTS = 16
 MAX_SEGMENT_LENGTH = 128
-# Enough to mend a filter with; the rest of a hostile one is not worth an answer.
+# Enough to correct a filter by; a hostile one gets no longer answer.
 MAX_ERRORS = 20
 
 _UNSTORABLE = re.compile("[\\0\ud800-\udfff]")

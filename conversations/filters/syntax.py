@@ -1,4 +1,4 @@
-"""The tree of a filter, after it was checked: what every other part of the language speaks about."""
+"""The syntax tree of a checked filter."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

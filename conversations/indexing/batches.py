@@ -1,4 +1,4 @@
-"""A batch of due rows, and the conversation around them: read once for all documents made of it."""
+"""A batch of due rows with the turns around them, read once for all documents made from it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a store has to be told about rows that may have changed: the rows are read as they are now."""
+"""Turns due rows into changes for a store: each row is read as it is now."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,7 +30,7 @@ from conversations.outcomes import searchable
 
 @dataclass(frozen=True)
 class Planned:
-    """The changes to send, and which due rows each of them satisfies."""
+    """The changes to send, and the due rows that each of them brings up to date."""
 
     changes: list[Change] = field(default_factory=list)
     satisfies: dict[MirrorKey, list[Due]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What has to be in the mirrors: the rows of the record, by entity."""
+"""The rows that belong in the mirrors, by entity."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

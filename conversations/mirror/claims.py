@@ -1,4 +1,4 @@
-"""Taking events out of the outbox: under a lease, so that a worker that dies or sleeps loses nothing but time."""
+"""Claiming outbox events under a lease, so that a worker that dies or hangs costs nothing but time."""
 
 import random
 from collections.abc import Collection, Sequence
@@ -13,7 +13,7 @@ from conversations.enums import Reason, Sink
 LEASE = 30  # seconds, far above the ten that a store may take for one bulk
 ATTEMPTS = 5  # refusals of one item before it is parked
 LONGEST_PAUSE = 300  # seconds
-LONGEST_PAUSE_OF_DELETIONS = 60  # what somebody waits for to be gone
+LONGEST_PAUSE_OF_DELETIONS = 60  # somebody is waiting for the removal
 PATIENCE_OF_NUMBERS = 9  # 2 ** 9 seconds is beyond the longest pause
 
 _DUE = """
@@ -22,7 +22,7 @@ _DUE = """
       AND (leased_until IS NULL OR leased_until < clock_timestamp())
     ORDER BY next_at {order}, id {order} LIMIT %(half)s FOR UPDATE SKIP LOCKED
 """
-# Half from either end: what was said just now does not wait behind the backlog of a rebuild, nor the backlog for ever.
+# Half from either end: new messages do not wait behind the backlog of a rebuild, nor does the backlog wait for ever.
 _CLAIM = f"""
     WITH oldest AS ({_DUE.format(order="ASC")}), newest AS ({_DUE.format(order="DESC")})
     UPDATE conversations_mirrorevent

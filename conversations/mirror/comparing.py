@@ -1,4 +1,4 @@
-"""Where a copy differs from the record: by count and digest of each day, then row by row in the days that differ."""
+"""Finds where a copy differs from PostgreSQL: by count and digest of each day, then row by row on days that differ."""
 
 import datetime as dt
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The copies that are compared with the record: those in the stores, and PostgreSQL's own search tables."""
+"""The copies that are compared with the rows: those in the stores, and PostgreSQL's own search tables."""
 
 import datetime as dt
 from collections.abc import Callable, Collection, Iterator, Sequence

@@ -1,6 +1,6 @@
-"""The drain: claims events, looks at the rows as they are now, sends them, judges every item, forgets what is done.
+"""The drain: claims events, reads the rows as they are now, sends them, checks every item, deletes what is done.
 
-No transaction is open during a network call. Sinks are followed side by side, each by one drain at a time.
+No transaction is open during a network call. Sinks are drained in parallel, each by one drain at a time.
 """
 
 import time
@@ -23,7 +23,7 @@ from conversations.mirror.writers import only_writer
 log = structlog.get_logger(__name__)
 
 BATCH = 1_000
-STALLED = 90.0  # seconds without a step after which a store will not become level by waiting
+STALLED = 90.0  # seconds without progress after which waiting is given up
 PAUSE = 0.2
 
 _DUE_SINKS = """
@@ -48,7 +48,7 @@ class Drained:
 
 
 def drain(*, seconds: float = 20.0, threads: Executor | None = None) -> Drained:
-    """Follow what is due in every sink that is switched on, side by side, for at most about `seconds`.
+    """Drain every sink that is switched on, in parallel, for at most about `seconds`.
 
     `threads` are the caller's own, who keeps them and their connections for the next time.
     """
@@ -90,7 +90,7 @@ def drain_sink(sink: Sink, *, seconds: float = 20.0) -> Drained:
 
 
 def drain_while(pending: Callable[[], bool], sink: Sink) -> None:
-    """Drain until nothing is pending, whoever follows it; give up when nobody gets any further."""
+    """Drain until nothing is pending, together with other workers; give up when nothing progresses."""
     deadline = time.monotonic() + STALLED
     while pending() and time.monotonic() < deadline:
         if drain_sink(sink).done:
@@ -132,12 +132,12 @@ def _follow(claimed: Claim) -> Drained:
 
 
 def _write(sink: Sink, due: Sequence[Due]) -> Mapping[Due, Failure]:
-    """Bring these rows to the store. A row that nobody can digest is found by halving, and judged alone."""
+    """Write these rows to the store. A row that breaks the batch is found by bisection, and fails alone."""
     try:
         return WRITERS[sink].write(due)
     except (StoreUnavailable, OperationalError, InterfaceError):
         raise
-    except Exception as error:  # noqa: BLE001  (whatever one row trips over must not hold up the others)
+    except Exception as error:  # noqa: BLE001  (whatever one row fails with must not hold up the others)
         if len(due) == 1:
             reason = type(error).__name__  # its message may quote the row
             log.warning("mirror.row_unreadable", sink=sink.name, entity=due[0].entity, error=reason)
@@ -147,7 +147,7 @@ def _write(sink: Sink, due: Sequence[Due]) -> Mapping[Due, Failure]:
 
 
 def _coalesced(events: Sequence[Event]) -> dict[Due, list[Event]]:
-    """Events by the row they speak of: many changes of a row are one look at it."""
+    """Events by row: many changes of a row are handled with one read of it."""
     groups: dict[tuple[int, object], list[Event]] = {}
     for event in events:
         groups.setdefault((event.entity, event.entity_id), []).append(event)

@@ -1,4 +1,4 @@
-"""Events that no change of a row wrote: those of a rebuild or a repair. In bounded statements, each its own commit."""
+"""Outbox events of rebuilds and repairs, which no trigger writes. In bounded statements, each with its own commit."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ BEFORE_ALL = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """A row to look at again."""
+    """A row that the sink has to read again."""
 
     tenant_id: UUID
     entity: int

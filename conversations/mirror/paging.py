@@ -1,4 +1,4 @@
-"""All rows of a source in bounded pages, in the order of their ids: rows that come meanwhile are newer."""
+"""All rows of a source in bounded pages, in the order of their ids: rows inserted meanwhile are newer."""
 
 from collections.abc import Iterator
 from typing import Any

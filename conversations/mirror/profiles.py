@@ -49,7 +49,7 @@ def write_message_profiles(profiles: MessageProfiles) -> None:
 
 
 class _Known:
-    """What this process knows of them."""
+    """The profiles as cached by this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""Ranges of ids that went with a dropped partition: removed from a store at once, and then counted."""
+"""Id ranges of dropped partitions: removed from a store with one call, then counted."""
 
 from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""How fast the mirrors follow: counts of the last minute, kept in the cache and worth no more than that."""
+"""How fast the mirrors follow: counts of the last minute, kept in the cache only."""
 
 import time
 from collections import Counter

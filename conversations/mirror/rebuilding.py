@@ -1,4 +1,4 @@
-"""Stores made anew from the record, beside what is in use, while writes go on.
+"""Rebuilds stores from PostgreSQL beside the live ones, while writes go on.
 
 From the beginning of a rebuild the drain writes to both. What it carried before that was committed, so the pages read
 afterwards have it. Elasticsearch puts late writes in order by their versions; Milvus does not, so there a page is read
@@ -37,7 +37,7 @@ from conversations.ports import registry
 
 log = structlog.get_logger(__name__)
 
-PATIENCE = 30.0  # seconds that a store may refuse a page: less than a silent writer is left alone
+PATIENCE = 30.0  # seconds that a store may refuse a page: less than `writers.SILENCE`
 PAUSE = 0.05
 REBUILD = "rebuild"  # one at a time of each store
 

@@ -1,4 +1,4 @@
-"""What the record says should be in a mirror: keys and versions, counted by day."""
+"""What should be in a mirror according to PostgreSQL: keys and versions, counted by day."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -84,7 +84,7 @@ def times(day: dt.date) -> tuple[dt.datetime, dt.datetime]:
 
 @contextmanager
 def unhurried() -> Iterator[Any]:
-    """A cursor as `ops` whose statements may take as long as they take: a tenant may have millions of rows."""
+    """A cursor as `ops` without a statement timeout: a tenant may have millions of rows."""
     with transaction.atomic(using="ops"), connections["ops"].cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 0")
         yield cursor

@@ -1,4 +1,4 @@
-"""The stores that follow the record: how each takes a batch of due rows."""
+"""The stores that follow PostgreSQL: how each takes a batch of due rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Failure:
 
 
 class SinkWriter(Protocol):
-    """Brings one store level. Raises StoreUnavailable when nothing is known about the whole batch."""
+    """Brings one store up to date. Raises StoreUnavailable when the outcome of the whole batch is unknown."""
 
     def write(self, due: Sequence[Due]) -> Mapping[Due, Failure]:
         """What could not be followed; everything else was."""
@@ -63,7 +63,7 @@ class VectorWriter:
     """Every profile's collection in Milvus."""
 
     def write(self, due: Sequence[Due]) -> Mapping[Due, Failure]:
-        # A remote provider takes its time: nobody should think that this writer has fallen asleep.
+        # A remote provider may be slow: a statement now and then shows that this writer is alive.
         pages = (due[begin : begin + EMBEDDED_AT_ONCE] for begin in range(0, len(due), EMBEDDED_AT_ONCE))
         return {one: failure for page in pages for one, failure in self._write(page).items()}
 

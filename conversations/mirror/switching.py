@@ -104,7 +104,7 @@ def _switch_on(sink: Sink, schema: str, make: Callable[[], list[str]], renew: Ca
         if outdated:
             renew()
         elif before.enabled_at is None and not made:
-            # It held something before, and followed nobody since.
+            # It held entries before, but has missed every change since.
             remove_extras(sink, Tenant.objects.using("ops").values_list("id", flat=True))
     except (StoreUnavailable, RebuildFailed) as error:
         return Ensured(sink, True, enqueued=enqueued, unreachable=str(error))

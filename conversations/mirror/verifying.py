@@ -1,4 +1,4 @@
-"""`verify_mirrors`: every copy compared with the record and, if asked, mended."""
+"""`verify_mirrors`: compares every copy with PostgreSQL and repairs it if asked."""
 
 import time
 from collections import defaultdict
@@ -18,7 +18,7 @@ from conversations.mirror.drain import drain_while
 from conversations.mirror.outbox import Stale
 from conversations.mirror.writers import waiting_writer
 
-SETTLING = 5.0  # seconds that what is on its way is waited for
+SETTLING = 5.0  # seconds that events on their way are waited for
 PAUSE = 0.2
 PAGE = 500
 
@@ -43,7 +43,7 @@ class Verdict:
 
     @property
     def agrees(self) -> bool:
-        """Whether it is level now."""
+        """Whether the store agrees with PostgreSQL now."""
         return not self.unreachable and self.missing + self.stale + self.extra == self.repaired
 
 
@@ -78,7 +78,7 @@ def verify(sink: Sink, tenant_ids: Sequence[UUID], *, repair: bool, tell: Progre
 
 
 def mend(sink: Sink, differences: Sequence[Difference]) -> None:
-    """Enqueue what the store lacks, remove what it has too much, and drain until it is level."""
+    """Enqueue what the store lacks, remove what it should not have, and drain until it agrees."""
     outrun(max((one.held or 0 for one in differences), default=0))
     _raise_versions([one for one in differences if one.is_ahead and one.key.kind is not Kind.CHAPTERS])
     _forget(sink, [one for one in differences if one.is_extra])
@@ -100,7 +100,7 @@ def remove_extras(sink: Sink, tenant_ids: Iterable[UUID]) -> int:
 
 
 def outrun(version: int) -> None:
-    """See to it that the next version is above this one: a store may know versions that a restored record forgot."""
+    """Advance the sequence beyond this version: a store may know versions that a restored database does not."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(
             "SELECT setval('row_version', %s) FROM row_version WHERE last_value < %s", [version, version]

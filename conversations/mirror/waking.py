@@ -1,4 +1,4 @@
-"""One wake-up of a task for many changes, and never a request that waits for it."""
+"""Debounced wake-ups of a task: one for many changes, and no request waits for it."""
 
 import threading
 import time

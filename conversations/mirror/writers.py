@@ -1,4 +1,4 @@
-"""Who may write to a store: one at a time, because Milvus compares no versions and the others gain nothing.
+"""One writer for each store at a time, because Milvus compares no versions and the others gain nothing by more.
 
 An advisory lock, which ends with its connection when a worker dies. Of one that merely stands still (a paused machine)
 the connection stays; when it has been silent for longer than any batch takes, it is closed and its lock with it. What
@@ -35,7 +35,7 @@ _CLOSE_SILENT = """
 
 @contextmanager
 def only_writer(sink: Sink) -> Iterator[bool]:
-    """Whether the store is ours to write to meanwhile."""
+    """Whether this process may write to the store inside the block."""
     locked = _lock(sink) or (_close_silent(sink) and _lock(sink))
     try:
         yield locked
@@ -66,7 +66,7 @@ def _lock(sink: Sink) -> bool:
 
 
 def _close_silent(sink: Sink) -> bool:
-    """Close the connection that holds the lock and does nothing with it; whether there was one."""
+    """Close a connection that holds the lock but has gone silent; returns whether there was one."""
     with transaction.atomic(using="ops"), connections["ops"].cursor() as cursor:
         # The login's own sessions: a role that was assumed may neither see nor close them.
         cursor.execute("SET LOCAL ROLE NONE")

@@ -1,4 +1,4 @@
-"""Who did what. Rows are only ever added: grants and triggers refuse everything else."""
+"""The audit trail. Append-only: grants and triggers refuse every other change."""
 
 from django.db import models
 

@@ -1,4 +1,4 @@
-"""The record of what was said: customers, sessions, messages."""
+"""The conversations themselves: customers, sessions, messages, and the search tables made of them."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
@@ -53,7 +53,7 @@ class Session(TenantOwned):
     message_count = models.IntegerField(default=0)  # not deleted, erased or purged
     last_position = models.IntegerField(default=0)  # ever given
     last_message_at = models.DateTimeField(null=True, blank=True)
-    # What the index holds of it: no append within the hour has to write any index of this table (a HOT update).
+    # Indexed instead of `last_message_at`: further appends within the hour write no index of this table (HOT updates).
     last_message_hour = models.GeneratedField(
         expression=hour_of(models.F("last_message_at")),
         output_field=models.DateTimeField(null=True),
@@ -84,11 +84,11 @@ class Session(TenantOwned):
             models.Index(
                 "tenant",
                 models.F("last_message_hour").desc(nulls_last=True),
-                # Of those that lists show: no look-up by id may take it for its index.
+                # Partial, so that the planner never uses it for look-ups by id.
                 condition=models.Q(hidden_at__isnull=True),
                 name="session_last_message",
             ),
-            # Outcomes are few: open sessions, whose rows change with every append, are not in it.
+            # Partial: open sessions, whose rows change with every append, are not in it.
             GinIndex(
                 fields=["document"], condition=models.Q(document__isnull=False), name="session_document"
             ),

@@ -1,4 +1,4 @@
-"""What every tenant-owned row has."""
+"""Fields that every tenant-owned row has."""
 
 from typing import Any
 

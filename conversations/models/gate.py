@@ -1,4 +1,4 @@
-"""Whether the installation serves anybody."""
+"""The gate that shuts everybody out while a restore runs."""
 
 from django.db import models
 

@@ -1,4 +1,4 @@
-"""What was imported, so that nothing is stored twice."""
+"""The import ledger, so that nothing is stored twice."""
 
 from django.db import models
 
@@ -6,7 +6,7 @@ from conversations.querysets import TenantQuerySet
 
 
 class ImportedRecord(models.Model):
-    """A record of another system, and what it became here. The key is keyed: nobody can guess a name from it."""
+    """A record of another system, and the row it became here. The key is an HMAC: no name can be guessed from it."""
 
     key = models.BinaryField(primary_key=True)
     tenant = models.ForeignKey("conversations.Tenant", models.DO_NOTHING, db_constraint=False, db_index=False)

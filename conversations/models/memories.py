@@ -1,4 +1,4 @@
-"""What is remembered beside the conversations, and what an agent was shown."""
+"""Memories, and the records about requests: context receipts, idempotent answers, tombstones."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex

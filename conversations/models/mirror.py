@@ -8,7 +8,7 @@ from conversations.enums import Entity, Reason, Sink
 
 
 class MirrorSink(models.Model):
-    """A store that is switched on. Events are written only for these; unreachable is not off."""
+    """A store that is switched on. Events are written only for these; an unreachable store is not off."""
 
     id = models.SmallIntegerField(primary_key=True, choices=Sink.choices)
     entities = ArrayField(models.SmallIntegerField())  # what it shows

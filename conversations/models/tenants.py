@@ -1,4 +1,4 @@
-"""Who owns the data, who may reach it, and the keys that seal it."""
+"""Tenants, their API keys and staff, and the encryption keys of their data."""
 
 from typing import ClassVar
 

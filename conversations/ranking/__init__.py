@@ -1,4 +1,4 @@
-"""How hits are ordered: a table of weights over small features, pure and the same over every store."""
+"""Ranking: a table of weights over small features, pure and the same for every store."""
 
 from conversations.ranking.dates import date_text
 from conversations.ranking.highlights import highlight

@@ -1,4 +1,4 @@
-"""Recall profiles: the weights, measured and not guessed."""
+"""Recall profiles: the weights of the features, chosen by measurement."""
 
 from __future__ import annotations
 

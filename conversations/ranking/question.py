@@ -1,4 +1,4 @@
-"""A query, parsed once."""
+"""A parsed query."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much was said lately, by day and by kind: from the counters of sessions, so that no message is counted."""
+"""Recent activity by day and by kind, from the counters of sessions instead of counting messages."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from conversations import ids
 
 DAYS = 30
 
-# A session's messages are taken to be of the day it began.
+# All of a session's messages count for the day it began.
 _BY_DAY_AND_KIND = """
     SELECT (s.created_at AT TIME ZONE 'UTC')::date, coalesce(s.channel, ''), coalesce(s.language, ''),
            sum(s.message_count)

@@ -24,7 +24,7 @@ _DECIMALS = 4
 
 
 def group_sessions(grouping: Grouping) -> dict[str, Any]:
-    """How many sessions have what, most common first. Opens a tenant scope of its own, if it needs one."""
+    """Sessions counted by a property, most common first. Opens a tenant scope of its own, if it needs one."""
     degraded: list[str] = []
     counted, store = None, search_store()
     if store is not None and _has_followed(grouping):
@@ -47,7 +47,7 @@ def group_sessions(grouping: Grouping) -> dict[str, Any]:
 
 
 def _has_followed(grouping: Grouping) -> bool:
-    """Whether the mirror has acknowledged every change of the tenant's sessions: else it would answer for the past."""
+    """Whether the mirror has acknowledged every change of the tenant's sessions: else its counts are stale."""
     sink, entity = Sink.ELASTICSEARCH.value, Entity.SESSION.value
     with connections["ops"].cursor() as cursor:
         cursor.execute(_BEHIND, [grouping.tenant_id, sink, entity, sink])

@@ -22,7 +22,7 @@ from conversations.tenancy import tenant_scope
 
 log = structlog.get_logger(__name__)
 
-# What was written down as the lesson says more than a turn that happens to sound alike.
+# Recorded knowledge says more than a turn that happens to sound similar.
 OUTCOME_WEIGHT = 0.7
 TURN_WEIGHT = 0.3
 CANDIDATES = 200

@@ -1,11 +1,11 @@
 """Appending messages: one statement where nothing has to be looked up first, at most three otherwise.
 
 Either way the statement is the same, for one message or a thousand: it bumps the session's counters, which locks the
-session, and inserts the rows; triggers write the outbox inside it. What differs is who goes first:
+session, and inserts the rows; triggers write the outbox inside it. What differs is what runs before it:
 
-at once: sealed for the customer whom this process saw last in the session; the statement stores nothing if that has
-    changed, and commits by itself.
-under the lock: announce the tenant and lock the session -> [external ids already known] -> store.
+at once: nothing. The messages are sealed for the customer that this process last saw in the session; the statement
+    commits by itself, and stores nothing if the customer has changed.
+under the lock: set the tenant and lock the session -> [look up known external ids] -> store.
 
 The Redis window and the mirror's wake-up come after the commit and may fail.
 
@@ -68,7 +68,7 @@ _VALUES = ", ".join(
 _APPEND_ONE = f"SELECT before, epoch, customer FROM append_message({_SESSION}, {_VALUES})"
 _APPEND_MANY = f"SELECT before, epoch, customer FROM append_messages({_SESSION}, {ARRAYS})"
 
-SESSIONS = 50_000  # whose customer a process remembers
+SESSIONS = 50_000  # sessions whose customer a process remembers
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Target:
         return Shown(*self.owner, (self.session_id, *(message["id"] for message in messages)))
 
 
-# Sessions as they were when this process last looked. Nothing rests on it: what is stored is judged by the row.
+# Sessions as this process last saw them. Only a guess: the statement checks it against the row.
 _seen: dict[tuple[UUID, UUID], Target] = {}
 
 
@@ -110,7 +110,7 @@ def append_messages(*, tenant_id: UUID, session_id: UUID, given: Sequence[Messag
 
 
 def _append_at_once(tenant_id: UUID, session_id: UUID, given: Sequence[MessageIn]) -> Appended | None:
-    """None: nothing was stored, because something has to be looked up or was not as expected."""
+    """Store without a look-up first; None when one is needed or the guess was wrong: then nothing was stored."""
     target = _seen.get((tenant_id, session_id))
     if target is None or connection.in_atomic_block:
         return None
@@ -118,8 +118,10 @@ def _append_at_once(tenant_id: UUID, session_id: UUID, given: Sequence[MessageIn
         return None
     now = ids.now()
     try:
-        answers = _store(target, given, now, unless_after=now)  # within a session, time follows position
-    except (TenantMissing, KeyDestroyed):  # a key is not at hand, and no scope is open to read it in
+        answers = _store(
+            target, given, now, unless_after=now
+        )  # within a session, time has to follow position
+    except (TenantMissing, KeyDestroyed):  # the key is not cached, and no scope is open to read it in
         return None
     return None if answers is None else Appended(answers, repeats=False, shown=target.shown(answers))
 
@@ -137,7 +139,7 @@ def _append_under_lock(tenant_id: UUID, session_id: UUID, given: Sequence[Messag
         fresh = _first_of_each(given, known)
         answers = _store(target, fresh, ids.now()) if fresh else []
         if answers is None:
-            raise NotFound  # it cannot be: the session is ours
+            raise NotFound  # unreachable: the session is locked
         by_external_id = {m["external_id"]: m for m in (*repeated, *answers) if m["external_id"] is not None}
         anonymous = iter([a for a in answers if a["external_id"] is None])
         stored = [
@@ -194,7 +196,7 @@ def _first_of_each(given: Sequence[MessageIn], known: Mapping[str, UUID]) -> lis
 def _store(
     target: Target, fresh: Sequence[MessageIn], now: datetime, *, unless_after: datetime | None = None
 ) -> list[dict[str, Any]] | None:
-    """The answers of messages that were stored; None when the session would not have them."""
+    """Store the messages; returns them as the API shows them, or None when the session did not take them."""
     key = keyring.sealing_key(target.tenant_id, *target.owner)
     rows = _rows(target, fresh, now, key)
     stored = _insert(target, rows, unless_after)

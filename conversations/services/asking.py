@@ -1,4 +1,4 @@
-"""What the stores say to a question. None of them waits for another, and no transaction is open meanwhile."""
+"""Queries all stores for one question, in parallel and with no transaction open."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ Hits = tuple[LexicalHit, ...]
 
 NOTHING = Candidates((), ())
 
-# One thread asks by itself; what else it wants to know is asked here.
+# The calling thread asks one store itself; these threads ask the others.
 _beside = ThreadPoolExecutor(max_workers=32, thread_name_prefix="recall")
 
 

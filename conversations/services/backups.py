@@ -43,8 +43,8 @@ LEFT_OUT = {
     "conversations_mirrorsink",
 }
 OUTBOX = MirrorEvent._meta.db_table
-PATIENCE = "60s"  # for those who are at work when everything is locked
-# Where something said or known would lie: a database with rows here is in use.
+PATIENCE = "60s"  # for work that holds locks when everything is to be locked
+# Tables with conversations or knowledge about people: a database with rows in them is in use.
 IN_USE = (Customer, Session, Memory)
 
 _TABLES = """
@@ -124,7 +124,7 @@ def applied_migrations() -> list[str]:
 
 
 def is_in_use() -> bool:
-    """Whether anything that people said or that is known of them lies in this database."""
+    """Whether this database holds conversations or knowledge about people."""
     return any(model._default_manager.using("owner").exists() for model in IN_USE)
 
 

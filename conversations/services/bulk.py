@@ -1,4 +1,4 @@
-"""Many changes in one transaction: either all of them happen, or none does."""
+"""Bulk changes in one transaction: all or nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

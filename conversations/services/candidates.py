@@ -1,4 +1,4 @@
-"""What is known of the messages and memories that the stores proposed, read from PostgreSQL."""
+"""Reads the features of proposed messages and memories from PostgreSQL."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a message says: sealed as it was said, scrubbed for every other eye."""
+"""The content of messages: the original to be sealed, and scrubbed text for everything else."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -100,7 +100,7 @@ def unseal_messages(
 
 
 def plain_text(content: Content) -> str:
-    """The words of a content, its parts joined by line feeds."""
+    """The text of a content, its parts joined by line feeds."""
     return content if isinstance(content, str) else "\n".join(part["text"] for part in content)
 
 

@@ -117,7 +117,7 @@ class _Group(Struct):
 
 
 def _meet(tenant_id: UUID, session_id: UUID, wanted: Wanted) -> tuple[Session, _About]:
-    """The session, who speaks in what will be searched, and what was said in it: one statement."""
+    """The session, its messages, and the speakers in what will be searched: one statement."""
     spoken = MessageIndex.objects.for_tenant(tenant_id).values("name")
     of_customer = spoken.filter(customer_id=OuterRef("customer_id")).order_by("-message_id")
     of_session = spoken.filter(session_id=OuterRef("id")).order_by("-position")
@@ -168,7 +168,7 @@ def _recalled(
 def _with_processing(
     tenant_id: UUID, recent: Messages, recalled: list[dict[str, Any]]
 ) -> tuple[Messages, list[dict[str, Any]]]:
-    """How far the mirrors have followed each message, for both parts together."""
+    """Add to each message how far the mirrors have followed it, for both parts with one query."""
     hits = [hit["message"] for hit in recalled if hit["kind"] == "message"]
     known = iter(with_processing(tenant_id, [*recent, *hits]))
     recent = [next(known) for _ in recent]

@@ -1,4 +1,4 @@
-"""Customers: made by whoever first speaks of them, found by their own external id."""
+"""Customers: created when first mentioned, found by their external id."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -32,13 +32,13 @@ def find_customer(tenant_id: UUID, external_id: str) -> Customer | None:
 
 
 def lock_customer(tenant_id: UUID, external_id: str) -> Customer | None:
-    """As `find_customer`; until the transaction ends nobody erases them."""
+    """As `find_customer`, locked: nobody can erase them until the transaction ends."""
     customers = Customer.objects.for_tenant(tenant_id).filter(external_id=external_id)
     return customers.select_for_update(no_key=True).first()
 
 
 def get_customer(tenant_id: UUID, external_id: str) -> Customer:
-    """The customer of that external id; NotFound when nobody wrote of them, Erased when they are gone."""
+    """The customer of that external id; NotFound for an unknown one, Erased for an erased one."""
     customer = find_customer(tenant_id, external_id)
     if customer is None:
         explain_missing_customer(tenant_id=tenant_id, external_id=external_id)
@@ -47,7 +47,7 @@ def get_customer(tenant_id: UUID, external_id: str) -> Customer:
 
 
 def known_customer(tenant_id: UUID, external_id: str) -> Customer:
-    """As `get_customer`; Expired when nothing was heard of them for the summaries' period."""
+    """As `get_customer`; Expired when their last interaction is longer ago than the summaries period."""
     customer = get_customer(tenant_id, external_id)
     if is_forgotten(customer):
         raise Expired
@@ -55,7 +55,7 @@ def known_customer(tenant_id: UUID, external_id: str) -> Customer:
 
 
 def is_forgotten(customer: Customer) -> bool:
-    """Whether what is known of them is shown to nobody any more. Runs inside a tenant scope."""
+    """Whether the summaries period is over, after which nothing about them is shown. Runs inside a tenant scope."""
     last_word = max(customer.created_at, customer.last_interaction_at or customer.created_at)
     kept = timedelta(days=lifecycle().expiry(customer.tenant_id).summary_days) - A_DAY
     if ids.now() - last_word < max(kept, SHORTEST_PERIOD):
@@ -141,7 +141,7 @@ def ensure_customer(
     The row stays locked, so that no erasure comes between finding the customer and writing something of theirs.
     """
     customer = lock_customer(tenant_id, external_id)
-    # Also when somebody new goes by this id: what is older than the erasure is the erased one's.
+    # Even if a new customer has this id: whatever is older than the erasure belongs to the erased one.
     refuse_late(tenant_id=tenant_id, kind="customer", external_id=external_id, made_at=made_at)
     if customer is None:
         if len(external_id) > LONGEST_ID:  # from a path; bodies are refused before

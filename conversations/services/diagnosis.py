@@ -1,4 +1,4 @@
-"""What is wrong with this installation, and what to do about it: the findings of `doctor`."""
+"""The findings of `doctor`: what is wrong with this installation, and what to do about it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at; `advice` says what to do where it is not ok."""
+    """The result of one check; `advice` says what to do if it is not ok."""
 
     subject: str
     level: Level

@@ -1,4 +1,4 @@
-"""A whole tenant as files that an import reads: what agents may see now, with its times."""
+"""Exports a whole tenant as files that an import reads: what agents may see now, with its times."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice

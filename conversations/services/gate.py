@@ -1,4 +1,4 @@
-"""Closing the installation for as long as a restored database must not be seen."""
+"""Shuts everybody out for as long as a restored database must not be served."""
 
 import time
 from datetime import timedelta
@@ -10,7 +10,7 @@ from conversations.enums import GateState
 from conversations.models import ApiKey, Gate
 from conversations.services import api_keys
 
-# For so long processes believe a key they have looked up.
+# How long processes cache a key that they have looked up.
 BELIEVED = timedelta(seconds=api_keys.LIFETIME + 1)
 
 
@@ -19,7 +19,7 @@ def read_gate() -> Gate:
 
 
 def close_gate() -> None:
-    """Nobody is let in any more, and nobody who was let in before is still served when this returns."""
+    """Shut everybody out; when this returns, nobody who was let in before is still served."""
     before = read_gate()
     if before.state == GateState.OPEN:
         Gate.objects.using("owner").update(state=GateState.LOADING, since=ids.now())
@@ -29,6 +29,6 @@ def close_gate() -> None:
 
 
 def move_gate(state: GateState) -> None:
-    """Say how far a restore has come; OPEN lets everybody in again."""
+    """Record how far a restore has come; OPEN lets everybody in again."""
     with transaction.atomic(using="owner"):
         Gate.objects.using("owner").update(state=state, since=None if state == GateState.OPEN else ids.now())

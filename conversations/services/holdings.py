@@ -1,4 +1,4 @@
-"""Where the core keeps what belongs to a person, a session or some messages: counted, exported, erased.
+"""The core's holdings: where it stores the data of a person, a session or messages, to be counted, exported, erased.
 
 The eraser and the exporter iterate over these (`ports.Holding`). What makes a target invisible and decides what has
 to stay is the eraser's; it has happened, and committed, before `erase` is called.

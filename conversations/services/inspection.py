@@ -1,4 +1,4 @@
-"""Finding conversations as staff do: masked, and with a trace."""
+"""Searching conversations as staff: masked, and recorded in the audit trail."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -26,7 +26,7 @@ NEWEST = 2_000  # matching messages that PostgreSQL ranks, where it searches by 
 
 @dataclass(frozen=True, kw_only=True)
 class Criteria:
-    """What somebody looks for. Joined by AND; `words` are looked for in scrubbed text."""
+    """Search criteria, joined by AND; `words` are searched in scrubbed text."""
 
     words: str = ""
     customer: str = ""
@@ -40,11 +40,11 @@ class Criteria:
     end: datetime | None = None
 
     def scans(self) -> bool:
-        """Whether rows have to be looked at one by one: no index answers all of it."""
+        """Whether rows have to be scanned, because no index serves all criteria."""
         return any((self.intent, self.language, self.channel, self.outlet, self.status))
 
     def names(self) -> list[str]:
-        """Which were given; never what."""
+        """The names of the criteria that were given, without their values."""
         return sorted(name for name, value in asdict(self).items() if value)
 
 
@@ -95,7 +95,7 @@ class Matches:
 
 
 def search_words(*, tenant_id: UUID, criteria: Criteria, actor: Actor) -> Matches:
-    """What is found leaves an event, of the search alone."""
+    """Conversations that match words; records one audit event for the search."""
     with tenant_scope(tenant_id):
         customer = find_customer(tenant_id, criteria.customer) if criteria.customer else None
         if criteria.customer and customer is None:
@@ -105,7 +105,7 @@ def search_words(*, tenant_id: UUID, criteria: Criteria, actor: Actor) -> Matche
             Sought(
                 tenant_id=tenant_id,
                 query=scrubbed_query(tenant_id, criteria.words),
-                mode="text",  # an officer expects the words in what is found
+                mode="text",  # officers expect the words to appear in the results
                 memories=False,
                 customer_id=customer.id if customer else None,
                 start=criteria.start,
@@ -124,7 +124,7 @@ def search_words(*, tenant_id: UUID, criteria: Criteria, actor: Actor) -> Matche
 
 
 def record_search(*, tenant_id: UUID, criteria: Criteria, actor: Actor) -> None:
-    """That somebody searched, and by what kind of criteria: not for what."""
+    """Record who searched by which kinds of criteria, but not for what."""
     audit.record(
         tenant_id=tenant_id,
         actor=actor,

@@ -1,4 +1,4 @@
-"""Rotating keys: new keys seal from now on, what the old ones sealed is sealed anew, and then they are destroyed.
+"""Key rotation: new keys seal from now on, what old ones sealed is re-encrypted, and then the old ones are destroyed.
 
     master key    wraps the tenants' keys: these are wrapped anew under the current one
     tenant key    wraps the tenant's other keys, and seals what is everybody's
@@ -170,7 +170,7 @@ def _rewrap_keys(tenant_id: UUID, current: DataKey, done: Rotation, report: Repo
 
 
 def _replace_subject_keys(tenant_id: UUID, current: DataKey, done: Rotation, report: Report) -> None:
-    """Give everybody whose key is older than the tenant's a new one."""
+    """Replace every subject key that is older than the tenant's key."""
     live = DataKey.objects.filter(retired_at__isnull=True, wrapped__isnull=False, owner__in=SUBJECTS)
     total = _count(tenant_id, live)
     for rows in _key_batches(tenant_id, live.filter(created_at__lt=current.created_at)):

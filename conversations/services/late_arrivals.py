@@ -1,4 +1,4 @@
-"""Late arrivals: what was erased does not come back by a retry, an import or a replay."""
+"""Late arrivals: what was erased cannot come back by a retry, an import or a replay."""
 
 from collections.abc import Mapping
 from datetime import datetime

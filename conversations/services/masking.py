@@ -1,4 +1,4 @@
-"""Values as staff see them before anybody has given a reason: scrubbed, direction marks and hidden characters named."""
+"""Values as staff see them without giving a reason: scrubbed, with hidden and direction characters made visible."""
 
 from typing import Any
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Memories: facts, notes, materials and runbooks, remembered beside the conversations until they expire."""
+"""Memories: facts, notes, materials and runbooks, kept beside the conversations until they expire."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -109,9 +109,9 @@ def update_memory(*, tenant_id: UUID, memory_id: UUID, patch: MemoryPatch) -> Me
 
 
 def delete_memories(*, tenant_id: UUID, memory_ids: Sequence[UUID], listed: str = "") -> None:
-    """Gone at once, and remembered as gone. NotFound for one that is not there, Held under a legal hold.
+    """Delete memories at once and leave tombstones. NotFound for an unknown one, Held under a legal hold.
 
-    Which of a list of this name it is, is said.
+    With `listed`, the error names the entry of the list of that name.
     """
     with tenant_scope(tenant_id):
         rows = []
@@ -228,7 +228,7 @@ def _write_content(row: Memory, content: str, scrubber: Scrubber) -> None:
 
 
 def _write_vector(row: Memory, embedding: Sequence[float] | None, profile: str | None) -> None:
-    """An own vector names its profile: it cannot follow when another is searched one day."""
+    """A vector given by the caller names its profile: it cannot be embedded again for another one."""
     if embedding is None:
         row.embedding = None
         row.profile = named_profile(profile).name if profile is not None else None

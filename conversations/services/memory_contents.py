@@ -1,4 +1,4 @@
-"""What a memory says: sealed under its customer's key, or the tenant's own when it is everybody's."""
+"""The content of memories: sealed under the customer's key, or the tenant's for memories of the whole tenant."""
 
 from collections.abc import Sequence
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Memories by likeness: to a text, to a vector that the caller brings, or to both."""
+"""Memory search: by text, by a vector from the caller, or by both."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -84,7 +84,7 @@ def _find(sought: Sought, asked: MemorySearch, profile: EmbeddingProfile, vector
 
 
 def _fused(*lists: Sequence[Ranked]) -> list[Ranked]:
-    """Reciprocal rank fusion: scores of different scales are not compared, places are."""
+    """Reciprocal rank fusion: compares ranks, because the scores have different scales."""
     parts: dict[UUID, dict[str, float]] = {}
     for name, hits in zip(("vector", "words"), lists, strict=True):
         for place, hit in enumerate(hits, 1):

@@ -1,4 +1,4 @@
-"""Messages on their way into the table: rows, and how their values travel."""
+"""Rows of new messages, and their values as parameters of the append statement."""
 
 from collections.abc import Sequence
 from datetime import datetime

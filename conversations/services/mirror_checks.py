@@ -1,4 +1,4 @@
-"""Comparing the mirrors with the record, asked for by a person; what was found stands in the audit trail."""
+"""Mirror checks requested by a person, whose results are recorded in the audit trail."""
 
 from uuid import UUID
 

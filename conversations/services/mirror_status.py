@@ -1,4 +1,4 @@
-"""How far the mirrors are behind the record."""
+"""How far the mirrors lag behind PostgreSQL."""
 
 from dataclasses import dataclass
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Mirror events that were refused too often: shown to people, and tried again when they say so."""
+"""Parked mirror events: refused too often, shown to people, and retried on request."""
 
 from uuid import UUID
 

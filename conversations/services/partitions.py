@@ -1,4 +1,4 @@
-"""Partitions by time: a UUIDv7 key carries its moment, so bounds of ids are bounds of time."""
+"""Partitions by time: a UUIDv7 key carries its timestamp, so bounds on ids are bounds on time."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _partitioned: list[Partitioned] = [
 
 
 def register(table: str, every: Every) -> None:
-    """Let another app's partitioned table be looked after too."""
+    """Maintain another app's partitioned table too."""
     entry = Partitioned(table, every)
     if entry not in _partitioned:
         _partitioned.append(entry)

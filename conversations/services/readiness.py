@@ -1,4 +1,4 @@
-"""Which stores answer. Only PostgreSQL is needed to be ready: everything else can be missed for a while."""
+"""Which stores answer. Only PostgreSQL is needed to be ready: everything else can be down for a while."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait

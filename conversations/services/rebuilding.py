@@ -1,4 +1,4 @@
-"""`rebuild_index` and `reembed`: a store made anew from the record."""
+"""`rebuild_index` and `reembed`: rebuilds a store from PostgreSQL."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime

@@ -32,7 +32,7 @@ NAMES_LOOKED_AT = 500  # latest messages in which speakers' names are looked for
 
 @dataclass(frozen=True, kw_only=True)
 class Sought:
-    """What is looked for, and where. `query` is scrubbed already."""
+    """What to search for, and where. `query` is already scrubbed."""
 
     tenant_id: UUID
     query: str

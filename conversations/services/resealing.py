@@ -1,4 +1,4 @@
-"""Sealing anew, under the current keys of their owners, what retired keys have sealed."""
+"""Re-encrypts what retired keys have sealed under the current keys of the same owners."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -47,7 +47,7 @@ _USED = """
 
 
 def nobody_looks(what: str, done: int, total: int) -> None:
-    """For whoever wants no progress."""
+    """A progress callback that does nothing."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""`POST /search`: hits hydrated from PostgreSQL, with what is wanted beside each."""
+"""`POST /search`: hits read again from PostgreSQL, with neighbours and score parts if wanted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

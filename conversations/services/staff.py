@@ -1,4 +1,4 @@
-"""People of the back office: made with a password that is shown once, changed with a trace."""
+"""Back office accounts: created with a password that is shown once, changed with an audit event."""
 
 import secrets
 from collections.abc import Mapping, Sequence

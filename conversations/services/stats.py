@@ -1,4 +1,4 @@
-"""`GET /stats`: how much a tenant has, and how far its mirrors are.
+"""`GET /stats`: how much a tenant has stored, and how far its mirrors lag.
 
 The mirror's state is read at each call. Counts are remembered for some seconds, and none of them walks a tenant's
 messages: sessions carry counters, and ids carry times.

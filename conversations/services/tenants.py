@@ -1,4 +1,4 @@
-"""Tenants: made and found as `ops`, because no tenant is in scope yet."""
+"""Tenants: created and found as `ops`, because no tenant is in scope yet."""
 
 from uuid import UUID
 

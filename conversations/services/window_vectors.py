@@ -1,4 +1,4 @@
-"""Cosines without a vector store: the candidates' windows are embedded here, and remembered for a minute."""
+"""Cosines without a vector store: embeds the candidates' windows here and caches the vectors for a minute."""
 
 import threading
 import time

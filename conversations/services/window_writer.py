@@ -1,4 +1,4 @@
-"""Windows are written behind the commit by one thread: an append waits for no Redis, and many share an exchange."""
+"""Writes windows after the commit on one thread: no append waits for Redis, and many share a round trip."""
 
 import threading
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ PATIENCE = 0.1  # seconds that somebody waits for what was appended just before
 
 
 class WindowWriter:
-    """What is lost with the process, or while Redis is away, is found missing by who reads the window."""
+    """Best effort: a push lost with the process or while Redis is down is noticed when the window is read."""
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[WindowKey, int], list[WindowEntry]] = {}
@@ -33,7 +33,7 @@ class WindowWriter:
             self._changed.notify_all()
 
     def flush(self, key: WindowKey) -> None:
-        """Return when what this process has appended to the session is written, or patience is at its end."""
+        """Return when what this process has appended to the session is written, or after `PATIENCE`."""
         with self._changed:
             self._changed.wait_for(lambda: not self._is_pending(key), PATIENCE)
 

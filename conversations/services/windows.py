@@ -71,14 +71,14 @@ def seal_entries(
 
 
 def announce(tenant_id: UUID, session_id: UUID) -> None:
-    """Wake who listens to the session. Best effort: they look for themselves, too."""
+    """Wake the session's listeners. Best effort: they also poll."""
     _attempt("announce", lambda redis: redis.wake(WindowKey(tenant_id, session_id)))
 
 
 def forget(tenant_id: UUID, session_id: UUID) -> None:
     """Drop a window; its session's epoch has been raised, so that it is ignored even if this fails."""
     key = WindowKey(tenant_id, session_id)
-    writer.flush(key)  # or it would come back
+    writer.flush(key)  # a later push would bring it back
     _attempt("forget", lambda redis: redis.forget(key))
 
 

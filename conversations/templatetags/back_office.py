@@ -1,4 +1,4 @@
-"""What templates of the back office do to values."""
+"""Template filters of the back office."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -50,7 +50,7 @@ def size(count: float) -> str:
 
 @register.filter
 def words(name: str) -> str:
-    """A name of ours as people read it; one that says nothing to them, in their words."""
+    """An internal name in readable words."""
     store, _, part = name.rpartition(".")
     said = _WORDS.get(part, part.replace("_", " "))
     return f"{store}: {said}" if store else said
@@ -58,7 +58,7 @@ def words(name: str) -> str:
 
 @register.filter
 def written(at: str | None) -> SafeString | str:
-    """An instant that a document carries as text, shown as every other."""
+    """A timestamp that is stored as text, shown like every other."""
     return moment(datetime.fromisoformat(at)) if at else "–"
 
 

@@ -1,4 +1,4 @@
-"""A transcript as one HTML file that asks nobody for anything."""
+"""A transcript as one self-contained HTML file."""
 
 from collections.abc import Iterable
 from datetime import UTC
@@ -23,7 +23,7 @@ TEMPLATE = "transcripts/transcript.html"
 
 
 def render_html(transcript: Transcript) -> str:
-    """The document, styled from inside and inert: its own policy forbids scripts, requests and forms."""
+    """The document, with inline styles and inert: its own policy forbids scripts, requests and forms."""
     session = transcript.session
     context = {
         "heading": visible(session.heading),
@@ -40,12 +40,12 @@ def render_html(transcript: Transcript) -> str:
 
 
 def shown_facts(session: TranscriptSession) -> list[tuple[str, str]]:
-    """What a template shows of the session beside its words."""
+    """The facts about a session that a template shows."""
     return _shown(session_facts(session))
 
 
 def shown_message(message: TranscriptMessage) -> dict[str, Any]:
-    """What a template shows of a message: every text made visible, results as JSON to read."""
+    """A message as a template shows it: hidden characters made visible, results as readable JSON."""
     at = message.created_at.astimezone(UTC)
     return {
         "position": message.position,

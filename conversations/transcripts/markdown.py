@@ -1,4 +1,4 @@
-"""A transcript as Markdown that shows what was said and does nothing else.
+"""A transcript as Markdown.
 
 What people wrote is escaped, so no link, image, heading or HTML of theirs comes alive in whatever renders the file.
 """
@@ -103,7 +103,7 @@ def _prose(text: str) -> str:
 
 def _escaped_line(line: str) -> str:
     escaped = _AT_THE_START.sub(r"\1\\\2", _escaped(line))
-    # An indentation would make it code, so it becomes fixed spaces.
+    # Indented text would become code, so leading blanks become non-breaking spaces.
     return re.sub(r"^[ \t]+", lambda spaces: "&nbsp;" * len(spaces[0]), escaped)
 
 

@@ -1,4 +1,4 @@
-"""What a transcript is made of, free of rows and requests."""
+"""The parts of a transcript, independent of rows and requests."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

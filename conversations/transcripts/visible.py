@@ -1,4 +1,4 @@
-"""Text as a reader may trust it: what turns the writing direction around, or hides, is shown by its name."""
+"""Makes hidden and direction-changing characters visible, so that a reader can trust the text."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The words and figures that both forms of a transcript share."""
+"""Labels and formatted values that both formats of a transcript share."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""`/customers/{id}/portrait`: what is known of a customer, under a version."""
+"""`/customers/{id}/portrait`: what is known about a customer, versioned."""
 
 from django.http import HttpResponse
 
@@ -20,12 +20,12 @@ from portraits.services import history, portraits
 class OnePortrait(TenantView):
     @operation(Scope.READ, answers={200: PortraitOut}, conditional=True)
     def get(self, customer_id: str) -> HttpResponse:
-        """What is known of a customer."""
+        """Get what is known about a customer."""
         return _answer(portraits.get_portrait(self.principal.tenant_id, customer_id))
 
     @operation(Scope.WRITE, body=PortraitPatch, answers={200: PortraitOut}, conditional=True)
     def patch(self, body: PortraitPatch, customer_id: str) -> HttpResponse:
-        """Assert something of a customer (JSON merge patch); traits merge by name."""
+        """Change a portrait (JSON merge patch); traits merge by name."""
         portrayal = portraits.patch_portrait(
             tenant_id=self.principal.tenant_id,
             external_id=customer_id,
@@ -38,7 +38,7 @@ class OnePortrait(TenantView):
 class PortraitHistory(TenantView):
     @operation(Scope.READ, query=PageQuery, answers={200: ListOf[PortraitOut]})
     def get(self, query: PageQuery, customer_id: str) -> HttpResponse:
-        """The portrait as it stood, newest first."""
+        """List earlier versions of the portrait, newest first."""
         tenant_id = self.principal.tenant_id
         with tenant_scope(tenant_id):
             customer = known_customer(tenant_id, customer_id)

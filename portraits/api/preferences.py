@@ -20,7 +20,7 @@ from portraits.services.portraits import get_portrait
 class Preferences(TenantView):
     @operation(Scope.READ, answers={200: PreferencesOut})
     def get(self, customer_id: str) -> HttpResponse:
-        """A customer's preferences."""
+        """Get a customer's preferences."""
         return answer(_whole(get_portrait(self.principal.tenant_id, customer_id)))
 
     @operation(Scope.WRITE, body=PreferencesIn, answers={200: PreferencesOut})
@@ -41,7 +41,7 @@ class Preferences(TenantView):
 class OnePreference(TenantView):
     @operation(Scope.READ, answers={200: PreferenceOut})
     def get(self, customer_id: str, key: str) -> HttpResponse:
-        """One of a customer's preferences."""
+        """Get one of a customer's preferences."""
         return answer(_one(get_portrait(self.principal.tenant_id, customer_id), key))
 
     @operation(Scope.WRITE, body=PreferenceIn, answers={200: PreferenceOut})

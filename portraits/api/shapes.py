@@ -1,4 +1,4 @@
-"""What answers look like, for the schema."""
+"""Response types for the schema."""
 
 from datetime import datetime
 from typing import Any, Literal

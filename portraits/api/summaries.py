@@ -1,4 +1,4 @@
-"""`/customers/{id}/summary`: what is counted of a customer."""
+"""`/customers/{id}/summary`: a customer's counters."""
 
 from django.http import HttpResponse
 
@@ -17,7 +17,7 @@ from portraits.services import summaries
 class OneSummary(TenantView):
     @operation(Scope.READ, answers={200: InteractionSummaryOut})
     def get(self, customer_id: str) -> HttpResponse:
-        """A customer's counters, exact as of now."""
+        """Get a customer's counters, exact as of now."""
         tenant_id = self.principal.tenant_id
         with tenant_scope(tenant_id):
             customer = known_customer(tenant_id, customer_id)
@@ -25,7 +25,7 @@ class OneSummary(TenantView):
 
     @operation(Scope.WRITE, body=SummaryIn, answers={200: InteractionSummaryOut})
     def put(self, body: SummaryIn, customer_id: str) -> HttpResponse:
-        """Set a baseline from another system, on top of which ours count."""
+        """Set a baseline from another system, to which our counters add."""
         tenant_id = self.principal.tenant_id
         with tenant_scope(tenant_id):
             customer = summaries.set_baseline(tenant_id=tenant_id, external_id=customer_id, baseline=body)

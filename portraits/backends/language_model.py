@@ -1,4 +1,4 @@
-"""Any endpoint that speaks OpenAI's `POST /chat/completions`: it gets scrubbed text, and what it says is checked."""
+"""Any endpoint that speaks OpenAI's `POST /chat/completions`: it gets scrubbed text, and its answer is validated."""
 
 import os
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ class _Answer(Struct):
 
 @dataclass(frozen=True, slots=True)
 class ModelEndpoint:
-    """Where the model is, and how patiently it is waited for; `timeout` in seconds, for the whole answer's parts."""
+    """Where the model is, and how long to wait for it; `timeout` in seconds for each part of the answer."""
 
     url: str
     """The base, ending in `/v1` or the like; `/chat/completions` is added."""
@@ -155,5 +155,5 @@ def _client(endpoint: ModelEndpoint) -> httpx.Client:
     )
 
 
-# A child that shared its parent's sockets would read answers that belong to the other.
+# A child that shared its parent's sockets would read responses meant for the parent.
 os.register_at_fork(after_in_child=language_model.cache_clear)

@@ -1,4 +1,4 @@
-"""What is known of a customer, by whom it is said, and as it stood before."""
+"""What is known about a customer, on whose word, and its earlier versions."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -34,7 +34,7 @@ class Portrait(TenantOwned):
 
 
 class PortraitVersion(TenantOwned):
-    """The portrait as a change left it. What lost its evidence since is taken out of here as well."""
+    """The portrait after a change. What has lost its evidence since is removed here too."""
 
     customer = reference("conversations.Customer")
     version = models.IntegerField()

@@ -1,4 +1,4 @@
-"""What is still to be done about portraits: written with the change that asks for it, so that nothing is lost."""
+"""Pending work on portraits, recorded in the transaction of the change that causes it, so that none is lost."""
 
 from django.db import models
 from django.db.models.functions import Now

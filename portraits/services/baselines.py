@@ -1,4 +1,4 @@
-"""Counters on their way out and in: what no message of an export says again (`conversations.ports.Carrier`)."""
+"""Export and import of counters that the exported messages do not give (`conversations.ports.Carrier`)."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ class _Along:
 
 
 class SummaryCarrier:
-    """A baseline, and what the retention policy has ended: with what is counted anew, the counters as they were."""
+    """The baseline, and what was purged: added to what an import counts, they give the counters as they were."""
 
     name = "summaries"
     takes: tuple[type, ...] = (ImportedSummary,)

@@ -1,4 +1,4 @@
-"""Portraits and preferences on their way out and in: `conversations.ports.Carrier`."""
+"""Export and import of portraits and preferences (`conversations.ports.Carrier`)."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What a context says of the customer: their preferences, and who they are. Both from one statement."""
+"""The customer's preferences and portrait as parts of a context, both from one statement."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ PREFERENCES, PORTRAIT = "preferences", "portrait"
 
 @dataclass(frozen=True)
 class Acquaintance:
-    """A customer as an agent meets them."""
+    """What an agent is shown of a customer."""
 
     portrayal: Portrayal
     counted: Interactions
@@ -89,7 +89,7 @@ def _meet(tenant_id: UUID, customer_id: UUID) -> Acquaintance | None:
     counters = JSONObject(**{name: name for name in Interactions.__struct_fields__})
     found = read_portrait_row(tenant_id, customer_id, counted=ArraySubquery(counted.values(json=counters)))
     if found is None:
-        # Nothing is known of them yet: few are met that early.
+        # Nothing is known about them yet.
         customer = Customer.objects.for_tenant(tenant_id).get(id=customer_id)
         return Acquaintance(Portrayal(customer, State()), read_summary(tenant_id, customer))
     portrayal, row = found

@@ -1,4 +1,4 @@
-"""Which of the messages that something rests on may still be seen."""
+"""Which of the messages that serve as evidence may still be seen."""
 
 from collections.abc import Collection
 from typing import Any

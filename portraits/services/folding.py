@@ -1,4 +1,4 @@
-"""Folding deltas into totals. Whether it runs or not changes no answer: summaries are read with the open deltas."""
+"""Folds deltas into totals. Summaries are read with their open deltas, so folding never changes an answer."""
 
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ _WHOSE = """
     SELECT DISTINCT customer_id FROM (SELECT customer_id FROM portraits_summarydelta WHERE tenant_id = %(tenant)s
                                       ORDER BY id LIMIT %(limit)s) oldest
 """
-# Customers first, by id and locked, as everybody locks who writes what belongs to one.
+# Locks customers first and by id, as everything does that writes what belongs to a customer.
 _LOCK = """
     SELECT id FROM conversations_customer
     WHERE tenant_id = %(tenant)s AND id = ANY (%(asked)s) AND erased_at IS NULL ORDER BY id FOR NO KEY UPDATE

@@ -1,4 +1,4 @@
-"""The portrait as it stood: versions without what has lost its evidence since."""
+"""Earlier versions of a portrait, without what has lost its evidence since."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ def versions(tenant_id: UUID, customer: Customer) -> TenantQuerySet[PortraitVers
 
 
 def present_versions(customer: Customer, rows: Sequence[PortraitVersion]) -> list[dict[str, Any]]:
-    """Versions of one portrait as the API shows them, with one look at all their evidence."""
+    """Versions of one portrait as the API shows them, with one query for all their evidence."""
     if not rows:
         return []
     seen = seen_messages(rows[0].tenant_id, {source for row in rows for source in row.evidence})

@@ -1,4 +1,4 @@
-"""Where this app keeps what belongs to a person: counted, exported, erased (`conversations.ports.Holding`)."""
+"""This app's holdings: where it stores what belongs to a person (`conversations.ports.Holding`)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -63,7 +63,7 @@ class PortraitHolding:
         yield from present_all(tenant_id, customer)
 
     def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
-        """All of a customer; of other targets what rests on their messages, held ones too: those are beyond use."""
+        """Erase all of a customer; of other targets what rests on their messages, held ones (beyond use) included."""
         if target.customer_id is not None:
             _lock(tenant_id, [target.customer_id])
             return sum(rows.delete()[0] for rows in _all_rows(tenant_id, target.customer_id))

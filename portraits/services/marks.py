@@ -1,4 +1,4 @@
-"""Marks of what is to be done about portraits: made with the change that asks for it, taken under a lease."""
+"""Marks for pending work on portraits: made in the transaction of the change, taken under a lease."""
 
 import random
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Portraits as somebody asserts them."""
+"""Reading portraits, and changing them by assertion."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime

@@ -19,13 +19,13 @@ from portraits.state import Preference, State
 
 
 def replace_preferences(*, tenant_id: UUID, external_id: str, values: Mapping[str, Any]) -> Portrayal:
-    """These and no others; makes the customer when new."""
+    """Replace all preferences; creates the customer when new."""
     now = ids.now()
     return _write(tenant_id, external_id, lambda state: _with(state, values, now))
 
 
 def set_preference(*, tenant_id: UUID, external_id: str, key: str, value: Any) -> Portrayal:
-    """One of them, the others untouched; makes the customer when new. Invalid for a name that is too long."""
+    """Set one preference; creates the customer when new. Invalid for a name that is too long."""
     if len(key) > LONGEST_KEY:
         raise Invalid.field("key", f"At most {LONGEST_KEY} characters.", code="too_large")
     now = ids.now()
@@ -37,7 +37,7 @@ def set_preference(*, tenant_id: UUID, external_id: str, key: str, value: Any) -
 
 
 def delete_preferences(*, tenant_id: UUID, external_id: str) -> None:
-    """None are left; NotFound for an unknown customer."""
+    """Delete all preferences; NotFound for an unknown customer."""
     with tenant_scope(tenant_id):
         customer = get_customer(tenant_id, external_id)
         change_portrait(

@@ -1,4 +1,4 @@
-"""`/summaries/query`, `/count` and `/exists`: customers by what is counted of them."""
+"""`/summaries/query`, `/count` and `/exists`: customers by their counters."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -35,7 +35,7 @@ def _summaries(tenant_id: UUID) -> CurrentSummaryQuerySet:
 
 
 def _visible(tenant_id: UUID) -> CurrentSummaryQuerySet:
-    """Not of those whose period is over, whether or not a purge has met them."""
+    """Summaries whose period is not over, whether or not a purge has run."""
     return _summaries(tenant_id).filter(
         lifecycle().summary_lives(tenant_id, "customer_id"), customer__external_id__isnull=False
     )

@@ -1,4 +1,4 @@
-"""What the record has to say of a customer: read for learning, attachments opened and scrubbed."""
+"""Reads what there is to learn from about a customer: messages, with attachments opened and scrubbed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from portraits.extracts import Said
 from portraits.prompts import without_shown
 from portraits.rules import Heard
 
-MOST_SAID = 100  # the latest words of a customer that a summary is made of
+MOST_SAID = 100  # latest messages of a customer that a summary is made from
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def _heard(row: Message, attachments: Sequence[dict[str, Any]]) -> Heard:
 
 
 def _said(row: Message) -> Said | None:
-    """A customer's own words. What they were shown and gave back is not theirs."""
+    """A customer's own words, without blocks of a context that were sent back."""
     text = without_shown("\n".join(filter(None, (row.scrubbed, row.scrubbed_attachments))))
     return Said(row.id, text) if text.strip() else None
 
@@ -76,7 +76,7 @@ def _opened(tenant_id: UUID, rows: Sequence[Message]) -> Iterator[tuple[UUID, li
         try:
             contents = unseal_messages(tenant_id, [(row.id, bytes(row.sealed)) for row in session])
         except KeyDestroyed:
-            continue  # erased while we looked; its messages go in a moment
+            continue  # erased while it was read; its messages are about to go
         yield from ((row.id, attachments) for row, (_, attachments) in zip(session, contents, strict=True))
 
 

@@ -1,6 +1,6 @@
-"""Keeping portraits level with the record: what lost its evidence is taken back, what was said is learnt.
+"""Keeps portraits up to date with the messages: what lost its evidence is retracted, what was said is learnt.
 
-The record is read as it is now and compared; nothing is replayed, so doing it twice changes nothing.
+Messages are read as they are now and compared; nothing is replayed, so doing it twice changes nothing.
 """
 
 from collections.abc import Collection
@@ -34,7 +34,7 @@ MOST_SENT = 12_000  # characters that a language model gets to read
 
 
 def learn_due() -> int:
-    """Bring the portrait level whose mark has waited longest; how many. One whose customer is locked waits a second."""
+    """Refresh the portrait whose mark has waited longest; returns how many. Retries a locked customer in a second."""
     taken = take_marks(Work.LEARN, 1)
     for one in taken:
         try:
@@ -48,7 +48,7 @@ def learn_due() -> int:
 
 
 def describe_due() -> int:
-    """Let the language model read what was said; how many portraits. What it cannot do now is tried again later."""
+    """Let the language model describe customers; returns how many. What fails now is retried later."""
     model = language_model()
     if model is None:
         return 0
@@ -65,7 +65,7 @@ def describe_due() -> int:
 
 
 def refresh_portrait(tenant_id: UUID, customer_id: UUID) -> None:
-    """Take back what lost its evidence and learn what the record says, in one transaction."""
+    """Retract what lost its evidence and learn what the messages say, in one transaction."""
     with tenant_scope(tenant_id):
         customer = _living(tenant_id, customer_id)
         if customer is None:

@@ -1,4 +1,4 @@
-"""Taking what lost its evidence out of the past as well: out of versions, not only out of what is shown of them."""
+"""Removes what lost its evidence from stored versions too, not only from what is shown of them."""
 
 from collections.abc import Collection
 from uuid import UUID

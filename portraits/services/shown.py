@@ -1,4 +1,4 @@
-"""Traits that agents were shown, as context receipts name them: by keyed hashes, so that no receipt holds content."""
+"""Traits that agents were shown: context receipts name them by keyed hashes, so that no receipt holds content."""
 
 from collections import defaultdict
 from collections.abc import Collection

@@ -23,7 +23,7 @@ from portraits.portrayal import Portrayal
 from portraits.services.evidence import seen_of
 from portraits.state import KnownTrait, Preference, Purchase, Sentiment, State, Summary
 
-PATIENCE = "15s"  # for the row's lock: a change holds it for some milliseconds, and fifty may stand in line
+PATIENCE = "15s"  # for the row's lock: a change holds it for some milliseconds, and fifty may wait in line
 
 _TRAIT_FIELDS = (
     "name",
@@ -115,7 +115,7 @@ def _rows(tenant_id: UUID, customer_id: UUID) -> Any:
 
 
 def be_patient() -> None:
-    """Stand in line for a customer and their portrait, to the end of the transaction."""
+    """Wait longer for the locks of a customer and their portrait, until the end of the transaction."""
     with connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
 

@@ -27,7 +27,7 @@ def read_summary(tenant_id: UUID, customer: Customer) -> Interactions:
 
 
 def set_baseline(*, tenant_id: UUID, external_id: str, baseline: SummaryIn) -> Customer:
-    """Let the counting stand on these counters of another system, in the place of earlier ones."""
+    """Add these counters of another system to what is counted here, in place of an earlier baseline."""
     baseline.check()
     with tenant_scope(tenant_id):
         customer = ensure_customer(tenant_id, external_id)
@@ -36,7 +36,7 @@ def set_baseline(*, tenant_id: UUID, external_id: str, baseline: SummaryIn) -> C
 
 
 def drop_baseline(*, tenant_id: UUID, external_id: str) -> None:
-    """Count what was counted here and nothing else."""
+    """Remove the baseline: only what was counted here remains."""
     with tenant_scope(tenant_id):
         _rebase(tenant_id, get_customer(tenant_id, external_id), None)
 

@@ -1,4 +1,4 @@
-"""Evidence that ended without a row being changed: its time has come, or its whole partition was dropped."""
+"""Finds evidence that ended without a changed row: it expired, or its whole partition was dropped."""
 
 from typing import Any
 

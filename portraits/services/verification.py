@@ -1,4 +1,4 @@
-"""Counters against the record: counted anew, with the baseline and what was purged, in one snapshot."""
+"""Verifies counters against a recount of sessions and messages, plus baseline and purged counts, in one snapshot."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

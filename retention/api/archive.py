@@ -1,4 +1,4 @@
-"""`/archive`, and the reveal of single messages: originals only for a reason."""
+"""`/archive`, and revealing single messages: originals require a reason."""
 
 from collections.abc import Sequence
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""The audit trail: events, proofs that they are in what was signed, and a verification of the whole."""
+"""The audit trail: events, inclusion proofs, and verification of the whole trail."""
 
 from base64 import b64encode
 from collections.abc import Mapping
@@ -98,7 +98,7 @@ class AuditEvents(ComplianceView):
 class AuditEventProof(ComplianceView):
     @operation(Scope.COMPLIANCE, answers={200: InclusionProof})
     def get(self, event_id: UUID) -> HttpResponse:
-        """Prove that an event is in the tree that was signed."""
+        """Prove that an event is in the signed tree."""
         with self.reading("audit.proved", "audit_event", event_id) as tenant_id:
             return answer(_proof(prove_event(tenant_id, event_id)))
 

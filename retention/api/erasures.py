@@ -1,4 +1,4 @@
-"""`/erasures`: forgetting a person, a session or some messages, and the receipt that proves it."""
+"""`/erasures`: erasing a person, a session or messages, and the receipt that proves it."""
 
 from typing import Annotated
 from uuid import UUID
@@ -23,7 +23,7 @@ Basis = Annotated[str, Meta(min_length=1, max_length=500)]
 
 
 class ErasureIn(Struct, forbid_unknown_fields=True, kw_only=True):
-    """Exactly one of customer, session and messages; why, and on what ground."""
+    """Exactly one of customer, session and messages, with reason and legal basis."""
 
     reason: Reason
     basis: Basis

@@ -1,4 +1,4 @@
-"""`/customers/{id}/export`: everything that is held about a person, for the person."""
+"""`/customers/{id}/export`: everything that is held about a person, for that person."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -62,7 +62,7 @@ class CustomerExport(ComplianceView):
 class OneExport(ComplianceView):
     @operation(Scope.COMPLIANCE, answers={200: ExportOut})
     def get(self, export_id: UUID) -> HttpResponse:
-        """Get what an export consists of."""
+        """Get the manifest of an export."""
         with self.reading("export.read", "export", export_id) as tenant_id:
             job = _job(tenant_id, export_id)
             return answer(_show(job, external_ids(tenant_id, {job.customer_id}).get(job.customer_id)))

@@ -1,4 +1,4 @@
-"""`/compliance/find`: what do you hold about this number?"""
+"""`/compliance/find`: everything that mentions an identifier."""
 
 from datetime import datetime
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""What the purges are measured by."""
+"""Gauges for purges: overdue records and successful runs."""
 
 from collections.abc import Iterator
 

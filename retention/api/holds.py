@@ -60,7 +60,7 @@ class OneHold(ComplianceView):
 class HoldRelease(ComplianceView):
     @operation(Scope.COMPLIANCE, body=ReasonBody, answers={200: HoldOut, 202: HoldOut}, idempotent=True)
     def post(self, body: ReasonBody, hold_id: UUID) -> HttpResponse:
-        """Ask for the release of a hold; again, as another person: grant it."""
+        """Request the release of a hold, or grant it as another person."""
         tenant_id = self.principal.tenant_id
         hold = release_hold(
             tenant_id=tenant_id, hold_id=hold_id, reason=body.reason, actor=self.principal.actor
@@ -72,7 +72,7 @@ class HoldRelease(ComplianceView):
 class HeldMessages(ComplianceView):
     @operation(Scope.COMPLIANCE, query=PageQuery, answers={200: ListOf[HeldMessageOut]})
     def get(self, query: PageQuery, hold_id: UUID) -> HttpResponse:
-        """List every message that the hold covers, newest first, wherever it lies by now."""
+        """List every message that the hold covers, live or archived, newest first."""
         descending = query.order != "asc"
         older, newer = (query.after, query.before) if descending else (query.before, query.after)
         walks_down = descending == (query.before is None)

@@ -26,7 +26,7 @@ class RetentionPolicyView(ComplianceView):
 
     @operation(Scope.COMPLIANCE, body=PolicyIn, answers={200: PolicyOut, 202: PolicyOut})
     def put(self, body: PolicyIn) -> HttpResponse:
-        """Put a policy: in force at once, or proposed when something would get shorter."""
+        """Put a policy: in force at once, or proposed when anything would end earlier."""
         version = put_policy(
             tenant_id=self.principal.tenant_id, policy=body.policy(), actor=self.principal.actor
         )

@@ -40,7 +40,7 @@ class OnePurgeRun(ComplianceView):
 class PurgeConfirmation(ComplianceView):
     @operation(Scope.COMPLIANCE, body=ReasonBody, answers={200: PurgeRunOut}, idempotent=True)
     def post(self, body: ReasonBody, run_id: UUID) -> HttpResponse:
-        """Let a run that the fuse stopped go on."""
+        """Confirm a run that the fuse stopped."""
         run = confirm_run(
             tenant_id=self.principal.tenant_id,
             run_id=run_id,

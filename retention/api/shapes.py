@@ -19,13 +19,13 @@ ModeName = Literal["sealed", "scrubbed", "none"]
 
 
 class ReasonBody(Struct, forbid_unknown_fields=True):
-    """Why somebody does what leaves a trace."""
+    """The reason for an act that is recorded in the audit trail."""
 
     reason: Reason
 
 
 class PolicyIn(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A policy, whole: what is not said is the default, not what was in force."""
+    """A whole policy: a missing field means the default, not the value in force."""
 
     messages: PeriodText
     summaries: PeriodText

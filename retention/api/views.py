@@ -1,4 +1,4 @@
-"""The base of the compliance endpoints: looking leaves a trace too."""
+"""The base of the compliance endpoints, where reads are audited too."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +10,11 @@ from conversations.tenancy import tenant_scope
 
 
 class ComplianceView(TenantView):
-    """A TenantView that can say who looked at what."""
+    """A TenantView that records who read what."""
 
     @contextmanager
     def reading(self, action: str, object_type: str, object_id: UUID | None = None) -> Iterator[UUID]:
-        """A tenant scope with the tenant's id; the look is an audit event if it succeeds."""
+        """A tenant scope with the tenant's id; records an audit event if the read succeeds."""
         tenant_id = self.principal.tenant_id
         with tenant_scope(tenant_id):
             yield tenant_id

@@ -1,4 +1,4 @@
-"""Requests to forget, until every store has answered that nothing is left."""
+"""Erasure cases, followed until every store has answered that nothing is left."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -78,7 +78,7 @@ class DeferredRecords(TenantOwned):
 
 
 class TenantRemoval(TenantOwned):
-    """The wish to end a tenant. One person asks, another agrees; then everything is erased, case by case."""
+    """The removal of a tenant. One person requests it, another agrees; then everything is erased, case by case."""
 
     reason = models.TextField()
     basis = models.CharField(max_length=500)

@@ -1,4 +1,4 @@
-"""Exports that somebody asked for: files with personal data, hence with an end of their own."""
+"""Requested exports: files with personal data, which therefore expire."""
 
 from django.db import models
 

@@ -1,4 +1,4 @@
-"""Legal holds: what must not end, whatever its period says."""
+"""Legal holds: what must not be archived or destroyed, whatever its period."""
 
 from django.db import models
 

@@ -1,4 +1,4 @@
-"""What a tenant has decided about endings, every version of it."""
+"""The retention policies of tenants, in all versions."""
 
 from django.db import models
 
@@ -21,7 +21,7 @@ class RetentionPolicy(TenantOwned):
     approved_by = models.CharField(max_length=300, null=True)
     approved_at = models.DateTimeField(null=True)
     takes_effect_at = models.DateTimeField(null=True)  # null: proposed, not yet approved
-    withdrawn_at = models.DateTimeField(null=True)  # another version was put before this one took effect
+    withdrawn_at = models.DateTimeField(null=True)  # replaced by another version before it took effect
 
     class Meta:
         verbose_name_plural = "retention policies"

@@ -1,4 +1,4 @@
-"""What purges did: runs, their batches, and ranges that went with a whole partition."""
+"""Purge runs, their batches, and id ranges that were dropped with a whole partition."""
 
 from django.db import models
 
@@ -20,9 +20,9 @@ class PurgeRun(TenantOwned):
     samples = models.JSONField(default=list)
     leaves = models.BigIntegerField(default=0)  # the Merkle tree over what went: its size,
     frontier = models.BinaryField(default=bytes)  # and its right edge, from which the next batch goes on
-    expected = models.BigIntegerField(default=0)  # what the fuse took to be due
-    judged_at = models.DateTimeField()  # the server's clock when the law was applied first,
-    boot_id = models.CharField(max_length=36, blank=True)  # and the steady clock beside it
+    expected = models.BigIntegerField(default=0)  # how many the fuse expected to be due
+    judged_at = models.DateTimeField()  # the server's clock when the law was first applied,
+    boot_id = models.CharField(max_length=36, blank=True)  # and the monotonic clock at the same time
     uptime = models.FloatField(null=True)
     started_by = models.CharField(max_length=300)
     confirmed_by = models.CharField(max_length=300, null=True)

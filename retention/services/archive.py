@@ -1,4 +1,4 @@
-"""Reading the archive: listed and searched by its scrubbed text, opened for a reason."""
+"""Reading the archive: listed and searched by scrubbed text, opened with a reason."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,7 +108,7 @@ def _readable(tenant_id: UUID, policy: Policy, now: datetime) -> ArchiveQuerySet
 
 
 def _held(tenant_id: UUID, now: datetime) -> Exists:
-    """The ORM's wording of `law.held_sql` for archive records; a test holds both equal."""
+    """`law.held_sql` for archive records in the ORM; a test holds both equal."""
     holds = LegalHold.objects.for_tenant(tenant_id)
     for name, outer in (("customer_id", "customer_id"), ("session_id", "session_id")):
         holds = holds.filter(Q(**{f"{name}__isnull": True}) | Q(**{name: OuterRef(outer)}))

@@ -1,4 +1,4 @@
-"""The archive: a message becomes a sealed record, and a record opens as the message it was."""
+"""Archiving: turns a message into a sealed record, and opens a record as the message it was."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -89,7 +89,7 @@ class Packing:
     records: list[Packed] = field(default_factory=list)
     broken: set[UUID] = field(
         default_factory=set
-    )  # does not open although its key is there: evidence, to be kept
+    )  # cannot be decrypted although the key exists: kept as evidence
 
 
 def pack(tenant_id: UUID, sources: Sequence[Source], mode: ArchiveMode) -> Iterator[Packing]:
@@ -103,7 +103,7 @@ def pack(tenant_id: UUID, sources: Sequence[Source], mode: ArchiveMode) -> Itera
     thread = ThreadPoolExecutor(1, thread_name_prefix="packer")
     slices = [sources[first : first + SLICE] for first in range(0, len(sources), SLICE)]
     packings = thread.map(packer.pack, slices)
-    thread.shutdown(wait=False)  # what was asked for is still done
+    thread.shutdown(wait=False)  # finish what has been submitted
     return packings
 
 

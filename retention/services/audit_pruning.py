@@ -82,13 +82,13 @@ def prune_audit(*, actor: Actor) -> list[str]:
 
 
 def _dropped(month: Partition, actor: Actor, now: datetime) -> bool:
-    """Whether it went; what waits for locks here makes every audited act wait, hence only briefly."""
+    """Drop the month if it may go; waits for locks only briefly, because every audited act waits behind it."""
     return bool(try_locked(_drop, month, actor, now))
 
 
 @transaction.atomic(using="owner")
 def _drop(month: Partition, actor: Actor, now: datetime) -> bool:
-    """In one transaction: lock holds out, look, state it in every trail, drop."""
+    """In one transaction: lock out holds, check, record it in every trail, drop."""
     for tenant in all_tenants():
         locks.share(tenant.id, using="owner")
     if reason := _why_it_stays(month, now):

@@ -1,4 +1,4 @@
-"""Reading the audit trail: events as they are shown, and proofs that an event is in the tree that was signed."""
+"""Reading the audit trail: events, and proofs that an event is in the signed tree."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Verifying the audit trail: against its own hashes, its signed checkpoints and what the witness has seen."""
+"""Verifies the audit trail against its hashes, its signed checkpoints and the witness file."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ Progress = Callable[
 
 @dataclass(frozen=True)
 class Verification:
-    """What was looked at, and everything that is not as it was sealed."""
+    """What was verified, and everything that differs from what was sealed."""
 
     findings: tuple[Finding, ...]
     events: int

@@ -1,4 +1,4 @@
-"""What ends in the coming weeks, day by day: from the counters of sessions, so that no message is counted."""
+"""What reaches its end in the coming weeks, by day: estimated from the counters of sessions."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -13,7 +13,7 @@ from retention.policies import Policy
 
 DAYS = 30
 
-# A session's messages are taken to be of the day it began: one that lasts for days is a little off.
+# All of a session's messages count for the day it began, which is a little off for one that lasts for days.
 _BY_DAY = """
     SELECT ((s.created_at AT TIME ZONE %(zone)s) + %(period)s::interval)::date AS day, sum(s.message_count)
     FROM conversations_session s

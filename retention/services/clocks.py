@@ -1,4 +1,4 @@
-"""A clock that nobody sets: how long this machine has been up. It tells a jump of the other clock from time passing."""
+"""A monotonic clock, the uptime of this machine, which tells a jump of the wall clock from time passing."""
 
 import time
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class SteadyReading:
 
 
 def read_steady_clock() -> SteadyReading | None:
-    """None where the system does not say which boot it is."""
+    """Seconds since boot; None where the system has no boot id."""
     if not _boot_id():
         return None
     return SteadyReading(_boot_id(), time.clock_gettime(time.CLOCK_BOOTTIME))

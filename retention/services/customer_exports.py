@@ -131,7 +131,7 @@ def manifest_of(job: ExportJob) -> list[ManifestFile]:
 
 
 def _collect(customer: Customer) -> Mapping[str, Records]:
-    """By holding, what it has; offsets of personal data are left out, because masking moves them."""
+    """The records of each holding, without offsets of personal data, because masking moves them."""
     target = Target(customer_id=customer.id)
     found = {}
     for name, holding in registry.holdings.items():
@@ -148,7 +148,7 @@ def _collect(customer: Customer) -> Mapping[str, Records]:
 
 
 def _personal(records: Mapping[str, Records]) -> list[str]:
-    """Where the person's own numbers and addresses stand: what is known of them, not what was said."""
+    """The person's own identifiers: from what is known about them, not from what was said."""
     return [
         name
         for name in records

@@ -1,4 +1,4 @@
-"""Why something of an erased target is still here: by which hold or law, until when, how much."""
+"""Describes what an erasure had to defer: because of which hold or law, until when, how many records."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -31,7 +31,7 @@ _BY_MINIMUM = (
     f"SELECT count(*), max(x.created_at) FROM {{table}} x"
     f" WHERE {_HIDDEN} AND NOT {{held}} AND {{verdict}} <> %(destroy)s"
 )
-# Sessions without messages: those with some are told of by them.
+# Sessions without messages: the others are covered by their messages.
 _SESSIONS_BY_HOLD = """
     SELECT count(*) FROM conversations_session s
     WHERE s.tenant_id = %(tenant)s AND {condition} AND s.hidden_at IS NOT NULL AND s.cleared_at IS NULL AND {held}

@@ -1,7 +1,7 @@
-"""What an erasure may not end yet: sealed anew under a key of the case, so that all other keys can go.
+"""Defers what an erasure may not destroy yet: re-encrypts it under a key of the case, so that all other keys can go.
 
-Messages and archive records stay where they lie, hidden. What else is known of the person is taken out of its
-tables and packed under the case. What an earlier case has sealed under a key of its own is left to that key.
+Messages and archive records stay in their tables, hidden. What else is known about the person is moved out of its
+tables and packed under the case. What an earlier case has re-encrypted keeps the key of that case.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,7 +64,7 @@ class Law:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A table whose rows are deferred where they lie."""
+    """A table whose rows are deferred in place."""
 
     table: str
     record_class: RecordClass
@@ -122,7 +122,7 @@ def pack_person(case: ErasureCase, target: Target, law: Law) -> None:
                 case=case,
                 customer_id=target.customer_id,
                 holding=holding.name,
-                # A name alone is no record, but who it was belongs to the evidence.
+                # An id alone does not count as a record, but it belongs to the evidence.
                 records=0 if holding.name == CustomerHolding.name else len(lines),
                 since=since,
                 began=began,
@@ -154,7 +154,7 @@ def count_packed(case: ErasureCase) -> int:
 
 
 def release_packed(case: ErasureCase, law: Law) -> int:
-    """End what was packed and is not deferred any more; how many packages are left."""
+    """Delete packed records that are no longer deferred; returns how many are left."""
     rows = list(DeferredRecords.objects.for_tenant(case.tenant_id).filter(case=case))
     over = [row.id for row in rows if law.decide(as_record(row)) is Verdict.DESTROY]
     DeferredRecords.objects.for_tenant(case.tenant_id).filter(id__in=over).delete()
@@ -183,7 +183,7 @@ def _sealed_anew(
         aad = evidence.aad(case.tenant_id, row_id)
         try:
             plain = keyring.unseal(case.tenant_id, sealed, aad)
-        except KeyDestroyed:  # a restore brought back the row and not its key: there is nothing to save
+        except KeyDestroyed:  # a restore brought back the row but not its key: nothing can be saved
             continue
         yield row_id, keyring.seal(case.tenant_id, KeyOwner.CASE, case.id, plain, aad)
 

@@ -1,4 +1,4 @@
-"""The deletion engine: the one place where messages end.
+"""The deletion engine: the only place where messages are archived or destroyed.
 
 API deletes, purges and erasures all come through `dispose_messages`: it applies the law to a batch, under the lock
 that keeps holds out, with the holds as they are, and archives or destroys in one transaction.
@@ -29,7 +29,7 @@ MESSAGE_VERDICT = verdict_sql("m.created_at", held=MESSAGE_HELD, erasure="(m.hid
 ENDS = (Verdict.ARCHIVE, Verdict.DESTROY)
 FIRST_ID = UUID(int=0)
 
-# What follows is planned for its values: the bounds of a batch leave one or two of many partitions.
+# Plans for the given values: the bounds of a batch leave one or two of many partitions.
 _BEGIN = """
     SELECT set_config('app.reason', %(reason)s, true), set_config('plan_cache_mode', 'force_custom_plan', true)
 """
@@ -45,7 +45,7 @@ _LOCK_SESSIONS = """
     SELECT id FROM conversations_session WHERE tenant_id = %(tenant)s AND id = ANY (%(sessions)s)
     ORDER BY id FOR UPDATE
 """
-# Nobody else ends messages under our locks, but the rows were read before they were locked.
+# The rows were read before they were locked: only those that have not changed since are taken.
 _LOCK_MESSAGES = """
     SELECT m.id FROM conversations_message m
     JOIN unnest(%(ids)b::uuid[], %(versions)b::bigint[]) AS u (id, version) ON m.id = u.id
@@ -64,7 +64,7 @@ _ARCHIVE = """
     ON CONFLICT (id) DO NOTHING
 """
 _DELETE = "DELETE FROM conversations_message WHERE tenant_id = %(tenant)s AND id = ANY (%(ids)b::uuid[])"
-# The epoch makes cached windows stale: what they count on is no longer there.
+# Raising the epoch makes cached windows stale.
 _COUNT_DOWN = """
     UPDATE conversations_session s SET message_count = greatest(0, s.message_count - u.gone), epoch = s.epoch + 1
     FROM unnest(%(sessions)s::uuid[], %(gone)s::int[]) AS u (id, gone)
@@ -74,14 +74,14 @@ _COUNT_DOWN = """
 
 @dataclass(frozen=True)
 class Selection:
-    """Which messages are looked at: SQL over `m` with its parameters."""
+    """Which messages to consider: SQL over `m` with its parameters."""
 
     condition: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 def possibly_expired(policy: Policy, now: datetime, after: UUID = FIRST_ID) -> Selection:
-    """Everything whose period may be over, beyond `after`: the ids' bound prunes partitions, the law decides."""
+    """Everything after `after` whose period may be over: the bound on ids prunes partitions, the law decides."""
     youngest = bounds(now, policy.messages).none_expired_after
     condition = "m.id > %(after)s AND m.id < %(below)s"
     return Selection(condition, {"after": after, "below": ids.floor_id(youngest)})
@@ -89,14 +89,14 @@ def possibly_expired(policy: Policy, now: datetime, after: UUID = FIRST_ID) -> S
 
 @dataclass(frozen=True)
 class Disposed:
-    """What one batch did. `leaves` stand for what went, in the order of the ids."""
+    """What one batch did. `leaves` are the Merkle leaves of what went, in the order of the ids."""
 
     archived: int = 0
     destroyed: int = 0
     leaves: tuple[bytes, ...] = ()
     ids: tuple[UUID, ...] = ()
     session_ids: tuple[UUID, ...] = ()
-    last_id: UUID | None = None  # the last that was looked at
+    last_id: UUID | None = None  # the last one considered
     exhausted: bool = True  # there was nothing more to select
 
 
@@ -109,7 +109,7 @@ def dispose_messages(
     now: datetime,
     limit: int,
 ) -> Disposed:
-    """Archive or destroy what the law lets go of up to `limit` selected messages.
+    """Archive or destroy up to `limit` of the selected messages, as the law allows.
 
     Runs inside a tenant scope, as the last work of its transaction: it takes the tenant's lock shared, then the
     sessions by id, then the messages.
@@ -171,7 +171,7 @@ def _read(
 
 
 def _lock(tenant_id: UUID, sources: Sequence[Source]) -> set[UUID]:
-    """The messages that are still what was read, locked."""
+    """Lock the messages; returns those that have not changed since they were read."""
     if not sources:
         return set()
     sessions = sorted({source.session_id for source in sources})
@@ -210,7 +210,7 @@ def _delete(tenant_id: UUID, gone: Sequence[Source]) -> None:
     if not gone:
         return
     execute_in_bulk(_DELETE, {"tenant": tenant_id, "ids": [source.id for source in gone]})
-    # What was hidden is no longer counted.
+    # Hidden messages are no longer counted.
     counts = Counter({source.session_id: 0 for source in gone})
     counts.update(source.session_id for source in gone if not source.hidden)
     values = {"tenant": tenant_id, "sessions": list(counts), "gone": list(counts.values())}

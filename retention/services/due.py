@@ -1,4 +1,4 @@
-"""What each class has to end: counted for previews and the fuse, disposed batch by batch for purges."""
+"""What is due in each class: counted for previews and the fuse, disposed of in batches by purges."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ SAMPLES = 10
 
 @dataclass(frozen=True)
 class Due:
-    """How many records are to go, how many a hold keeps past their period, and some of the ids to go.
+    """How many records are due, how many a hold keeps past their period, and sample ids of those due.
 
-    With `has_more` these are the counts of the oldest: the rest was not looked at.
+    With `has_more` only the oldest were counted.
     """
 
     candidates: int
@@ -31,7 +31,7 @@ class Due:
 
 @dataclass(frozen=True)
 class Overdue:
-    """Records that should be gone: how many, counted up to a limit, and when the first of them came to its end."""
+    """Records that should be gone: how many, counted up to a limit, and when the first of them reached its end."""
 
     records: int = 0
     since: datetime | None = None
@@ -46,7 +46,7 @@ class Judged:
 
 
 class Purgeable(Protocol):
-    """A class of records as previews and purges see it. Every method runs inside a tenant scope."""
+    """A class of records for previews and purges. Every method runs inside a tenant scope."""
 
     record_class: RecordClass
 
@@ -54,16 +54,16 @@ class Purgeable(Protocol):
         """Every record past its period at that moment, and what the law says of it."""
 
     def dispose(self, tenant_id: UUID, policy: Policy, now: datetime, after: UUID, limit: int) -> Disposed:
-        """End up to `limit` records with ids beyond `after`."""
+        """Archive or destroy up to `limit` records with ids after `after`."""
 
     def sweep(self, tenant_id: UUID, policy: Policy, now: datetime) -> Mapping[str, int]:
-        """End up to a batch of what belongs to the class beside its records; counts by table, empty when done."""
+        """Remove up to a batch of what else belongs to the class; counts by table, empty when done."""
 
 
 def count_due(
     purgeable: Purgeable, tenant_id: UUID, policy: Policy, now: datetime, most: int | None = None
 ) -> Due:
-    """What a purge would find at that moment; with `most`, among so many of the oldest."""
+    """What a purge would find at that moment; with `most`, among that many of the oldest records."""
     judged = purgeable.judge(tenant_id, policy, now)
     rows, counted = judged.sql, "true"
     if most is not None:  # and one more, to know whether there is one
@@ -84,7 +84,7 @@ def count_due(
 def count_overdue(
     purgeable: Purgeable, tenant_id: UUID, policy: Policy, now: datetime, limit: int
 ) -> Overdue:
-    """What a purge has left, oldest first."""
+    """What a purge should have ended by now, oldest first."""
     judged = purgeable.judge(tenant_id, policy, now)
     with connection.cursor() as cursor:
         cursor.execute(

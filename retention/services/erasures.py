@@ -1,7 +1,7 @@
-"""Erasure cases: what somebody asked to be forgotten, opened in one transaction.
+"""Erasure cases, each opened in one transaction.
 
-When a case is open, no agent sees its target, nothing that is not deferred can be unsealed any more, and late
-arrivals are refused. `erasures_execution` then ends the rows and asks every store, until the proof is complete.
+Once a case is open, no agent sees its target, nothing that is not deferred can be decrypted any more, and late
+arrivals are refused. `erasures_execution` then deletes the rows and asks every store until the proof is complete.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ wake_erasures = Waker("retention.follow_erasures").wake
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Who or what is to be forgotten, as it was asked for; exactly one of the three."""
+    """What is to be erased, as it was requested; exactly one of the three."""
 
     customer_id: str | None = None  # the customer's own external id
     session_id: UUID | None = None
@@ -45,10 +45,10 @@ class Request:
 
 
 def open_erasure(*, tenant_id: UUID, request: Request, reason: str, basis: str, actor: Actor) -> ErasureCase:
-    """Erase what is asked for: hidden and unreadable when this returns, proven later.
+    """Open an erasure case: the target is hidden and unreadable when this returns, the proof follows.
 
     What a hold or a legal minimum covers is deferred. Invalid without reason or basis, NotFound for what is unknown,
-    Erased (with the case's id) for what is gone already. Runs in its own transaction, or in the open tenant scope.
+    Erased (with the case's id) for what is already gone. Runs in its own transaction, or in the open tenant scope.
     """
     require_text(reason=reason, basis=basis)
     with tenant_scope(tenant_id):
@@ -62,7 +62,7 @@ def delete_through_api(
     *, tenant_id: UUID, target: Target, actor: Actor, reason: str, basis: str
 ) -> Mapping[str, Any]:
     """Delete what an agent deletes; Held when a hold covers any of it. Of a customer, what is held is deferred."""
-    locks.share(tenant_id)  # no hold may come between the look and the hiding
+    locks.share(tenant_id)  # no hold may be placed between the check and the hiding
     held: set[UUID] = set()
     if target.session_id is not None:
         held = holds.held_sessions(tenant_id, [target.session_id])
@@ -99,7 +99,7 @@ def open_case(
     word: str,
     case_id: UUID | None = None,
 ) -> ErasureCase:
-    """Everything that has to happen at once. Runs inside a tenant scope; `word` is for the tombstones."""
+    """Everything that has to happen at once. Runs inside a tenant scope; `word` is the reason in the tombstones."""
     locks.share(tenant_id)
     law = deferring.read_law(tenant_id)
     case = new_case(
@@ -142,7 +142,7 @@ def get_case(tenant_id: UUID, case_id: UUID) -> ErasureCase:
 
 
 def target_of(case: ErasureCase) -> Target:
-    """What the case ends; of a tenant nothing by itself, because its customers have cases of their own."""
+    """The target of a case; nothing for a tenant's, because its customers have cases of their own."""
     return Target(case.customer_id, case.session_id, tuple(case.message_ids))
 
 

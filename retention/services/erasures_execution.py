@@ -1,7 +1,7 @@
-"""Carrying an erasure out: the rows end, every store is asked, and then there is a receipt.
+"""Carries out erasures: deletes the rows, asks every store, then issues the receipt.
 
-Every step may be repeated, so a worker may die anywhere: beat looks at unfinished cases again. No transaction is open
-while a store is asked. A case is at work in one process at a time.
+Every step may be repeated, so a worker may die anywhere: beat picks up unfinished cases. No transaction is open
+while a store is asked. One process works on a case at a time.
 """
 
 from datetime import timedelta
@@ -50,7 +50,7 @@ class Unfinished(Exception):
 
 
 def follow_cases(*, seconds: float = 45.0) -> int:
-    """Take every case that is due one step on, for about that long; how many were looked at."""
+    """Advance every case that is due, for about that long; returns how many were looked at."""
     deadline = monotonic() + seconds
     due = ErasureCase.objects.using("ops").exclude(state=CaseState.VERIFIED).exclude(scope=CaseScope.TENANT)
     looked_at = 0
@@ -66,7 +66,7 @@ def follow_cases(*, seconds: float = 45.0) -> int:
 
 
 def carry_out(case: ErasureCase, *, timeout: float = 300.0) -> ErasureCase:
-    """Stay with one case until there is a receipt or the time is over; the case as it is then. Needs no broker."""
+    """Work on one case until it has a receipt or the time is over; returns the case. Needs no broker."""
     deadline = monotonic() + timeout
     while True:
         advance(case.tenant_id, case.id)
@@ -80,7 +80,7 @@ def carry_out(case: ErasureCase, *, timeout: float = 300.0) -> ErasureCase:
 
 
 def advance(tenant_id: UUID, case_id: UUID) -> None:
-    """Do all that can be done for the case now, unless another process is at it."""
+    """Do everything that can be done for the case now, unless another process works on it."""
     with only_one("erasure", case_id) as alone, structlog.contextvars.bound_contextvars(case=str(case_id)):
         if not alone:
             return
@@ -141,7 +141,7 @@ def verify_stores(case: ErasureCase) -> None:
 
 
 def _follow_outbox(case: ErasureCase) -> None:
-    """Let the stores follow, here and now: the erasure depends on no other worker."""
+    """Drain the outbox here: the erasure depends on no other worker."""
     if erasures_mirrors.count_pending(case):
         drain(seconds=10)
     if pending := erasures_mirrors.count_pending(case):
@@ -208,7 +208,7 @@ def conclude(case: ErasureCase) -> None:
 
 
 def write_ledger(case: ErasureCase) -> None:
-    """What a restore of an older backup has to do again; on disk for good when this returns."""
+    """Write what a restore of an older backup has to repeat; durable when this returns."""
     entry = ledger.Entry(
         case=case.id,
         tenant=case.tenant_id,

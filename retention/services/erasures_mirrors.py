@@ -1,4 +1,4 @@
-"""What the other stores hold of an erased target: asked id by id, until each of them answers that nothing is there.
+"""Asks the other stores, id by id, until each answers that nothing of an erased target is left.
 
 The drain removes what was hidden, as it follows every change. Here the stores are only asked; of the tombstones the
 case knows for what. `StoreUnavailable` when one does not answer: nothing is known then.

@@ -1,4 +1,4 @@
-"""The receipt of a case: what every store answered, what had to stay, and what no store can promise."""
+"""The receipt of a case: what every store answered, what was deferred, and what may remain for a while."""
 
 from datetime import datetime
 from typing import Literal, cast
@@ -26,7 +26,7 @@ LOG = "PostgreSQL: the write-ahead log holds them until its segments are recycle
 BACKUPS = (
     "Backups made before: clear columns (names, external ids, metadata, scrubbed text) until they age out"
 )
-SHREDDED = f"{BACKUPS}; sealed texts in them have no key any more."
+SHREDDED = f"{BACKUPS}; the keys of sealed texts in them are destroyed."
 READABLE = f"{BACKUPS}; sealed texts in them too, because the key goes on sealing what was not erased."
 SEGMENTS = "Elasticsearch: deleted documents stay in segments, unsearchable, until these are merged."
 COMPACTION = "Milvus: deleted vectors stay in segments, unsearchable, until these are compacted."
@@ -61,7 +61,7 @@ def issue_receipt(case: ErasureCase) -> bytes:
 
 
 def residuals_of(case: ErasureCase) -> list[str]:
-    """What remains that nobody was asked for, honestly."""
+    """What may remain although every store has answered."""
     sinks = {sink.id: sink for sink in MirrorSink.objects.all()}
     asked = set(
         ErasureTask.objects.for_tenant(case.tenant_id)
@@ -75,7 +75,7 @@ def residuals_of(case: ErasureCase) -> list[str]:
         lines.append(COMPACTION)
     for name, sink in SINKS.items():
         if name not in asked and sinks[Sink(sink)].enabled_at is not None:
-            lines.append(f"{name.capitalize()} is switched off: what it held of earlier was not asked for.")
+            lines.append(f"{name.capitalize()} is switched off: what it may still hold was not asked for.")
     return [*lines, HANDED_OUT]
 
 

@@ -1,4 +1,4 @@
-"""Ending the rows of a case in PostgreSQL, batch by batch under the law, and counting what is left."""
+"""Deletes the rows of a case in PostgreSQL, in batches under the law, and counts what is left."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Ended:
 
 
 def end_rows(case: ErasureCase, target: Target) -> Ended:
-    """End what the law lets go. In transactions of its own; may be repeated at any time."""
+    """Delete what the law allows. In transactions of its own; may be repeated at any time."""
     ended = _end_messages(case, target) + _end_archive(case, target)
     with tenant_scope(case.tenant_id):
         locks.share(case.tenant_id)
@@ -76,7 +76,7 @@ def remove_bare_rows(case: ErasureCase, target: Target) -> None:
     with tenant_scope(tenant_id), because(Reason.ERASURE):
         spoken = messages_of(tenant_id, target).values("session_id")
         bare = sessions_of(tenant_id, target).filter(cleared_at__isnull=False).exclude(id__in=spoken)
-        # What was shown by a request that was under way.
+        # Written by requests that were still running.
         ContextReceipt.objects.for_tenant(tenant_id).filter(session_id__in=bare.values("id")).delete()
         bare.delete()
         if target.customer_id is not None and not _is_referred_to(tenant_id, target):

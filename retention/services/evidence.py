@@ -1,6 +1,6 @@
 """Evidence: chosen conversations as one signed ZIP, made by a worker and downloadable for a week.
 
-`conversations.jsonl` loads again, each `.html` is read as it is, `audit.jsonl` holds what was done to the
+`conversations.jsonl` can be imported, each `.html` opens in a browser, `audit.jsonl` holds what was done to the
 conversations, each event with the proof that it is in the sealed trail. `signature.json` names the digests of all of
 them and is signed like a receipt; `manifest.json` is that of every export.
 """
@@ -63,7 +63,7 @@ def request_evidence(
             created_at=now,
             tenant_id=tenant_id,
             kind=ExportKind.EVIDENCE,
-            # With one person in it, it is sealed under their key; with several, it goes with the first who is erased.
+            # About one person, it is sealed under their key; about several, it is deleted when the first is erased.
             customer_id=customers.pop() if len(customers) == 1 else None,
             session_id=sessions[0].id if len(sessions) == 1 else None,
             requested_by=person(actor),
@@ -234,7 +234,7 @@ def _reader(job: ExportJob) -> EvidenceReader:
 
 
 def _finish(job: ExportJob, state: ExportState, *, error: str = "") -> None:
-    """Say how it went; nothing where the export went with somebody's erasure."""
+    """Record the result, unless the export was deleted with somebody's erasure."""
     job.state, job.finished_at, job.error = state, ids.now(), error
     fields = ("state", "finished_at", "error", "file", "manifest")
     with tenant_scope(job.tenant_id):

@@ -1,6 +1,6 @@
-"""What is kept as long as the archive, beside it: what erasures, purges and holds have left to show.
+"""Removes records of erasures, purges and holds, which are kept as long as the archive.
 
-Of a tenant's records each goes one archive period after it was made, if nothing is under way with it any more.
+Each goes one archive period after it was created, unless it is still in progress.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ from retention.services.policies import policy_in_force
 
 _OVER = "SELECT id FROM retention_erasurecase WHERE tenant_id = %(tenant)s AND id < %(below)s AND state = %(verified)s"
 _RUNS = "SELECT id FROM retention_purgerun WHERE tenant_id = %(tenant)s AND id < %(below)s AND state <> ALL (%(busy)s)"
-# In the order in which they refer to each other.
+# Referring tables first.
 _STATEMENTS: Mapping[str, str] = {
     "tombstones": """
         DELETE FROM conversations_tombstone t WHERE t.tenant_id = %(tenant)s AND t.id < %(below)s AND NOT EXISTS (
@@ -36,7 +36,7 @@ _STATEMENTS: Mapping[str, str] = {
 
 
 def remove_expired_records() -> Mapping[str, int]:
-    """Remove what has been kept for its period, of every tenant; counts of what went."""
+    """Remove expired records of every tenant; counts by table."""
     ended: Counter[str] = Counter()
     for tenant in all_tenants():
         ended.update(_end(tenant.id))

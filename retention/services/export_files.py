@@ -1,4 +1,4 @@
-"""Files of exports: below `DATA_DIR`, sealed under the key of whom they speak of, gone after a week."""
+"""Files of exports: below `DATA_DIR`, sealed under the key of the person they are about, deleted after a week."""
 
 import os
 import shutil
@@ -21,9 +21,7 @@ from retention.models import ExportJob
 
 LIFETIME = timedelta(days=7)
 UNFINISHED = "unfinished"  # the folder in which exports are made
-LONGEST_WORK = timedelta(
-    hours=1
-)  # what is still being made after that was left behind by a process that died
+LONGEST_WORK = timedelta(hours=1)  # older working folders were left behind by a process that died
 
 
 def store_export(job: ExportJob, data: bytes) -> None:

@@ -10,7 +10,7 @@ from conversations.pii.placeholders import placeholder
 
 Identifier = tuple[str, str]  # kind, normalised value
 
-# Ids, moments and codes of ours: long digits in them are no numbers of anybody.
+# Our own ids, timestamps and codes: long digits in them are nobody's number.
 _NOT_TEXT = frozenset(
     {"id", "object", "role", "kind", "status", "session_id", "customer_id", "message_id", "profile"}
 )

@@ -1,7 +1,7 @@
 """The fuse: a purge that would take far more than time alone explains stops before its first row.
 
-Time is what the run before knew: its policy, and its clock gone on. So a policy that was shortened by mistake
-or a clock that jumped blows it, and a backlog does not: that would have been due in any case.
+What time explains is computed from the previous run: its policy, and its clock moved on. So a policy that was shortened
+by mistake or a clock that jumped trips the fuse, and a backlog does not: that would have been due in any case.
 """
 
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Everything that a hold covers, wherever it lies by now."""
+"""Everything that a hold covers, live or archived."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

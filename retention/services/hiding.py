@@ -60,7 +60,7 @@ class HiddenRow:
 
 @contextmanager
 def because(reason: Reason) -> Iterator[None]:
-    """Mirror events that triggers write meanwhile say why."""
+    """Mirror events that triggers write inside the block carry this reason."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('app.reason', true)")
         (before,) = cursor.fetchone()

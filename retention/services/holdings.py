@@ -1,4 +1,4 @@
-"""Where retention keeps what belongs to a person: the archive, exports, and what an earlier case has deferred."""
+"""Retention's holdings of personal data: the archive, exports, and what an earlier case has deferred."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -44,7 +44,7 @@ class ArchiveHolding:
 
 
 class ExportHolding:
-    """Files that somebody exported. They speak of a customer as a whole, hence go with any part of them."""
+    """Exported files. They are about a customer as a whole, so erasing any part deletes them."""
 
     name = "exports"
     tables: Sequence[str] = (ExportJob._meta.db_table,)

@@ -1,4 +1,4 @@
-"""After a restore: everybody in the erasure ledger is erased again, before anything is served."""
+"""After a restore, erases everybody in the erasure ledger again before anything is served."""
 
 from dataclasses import dataclass, field
 from uuid import UUID

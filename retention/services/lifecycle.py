@@ -1,4 +1,4 @@
-"""The retention law as the core asks for it."""
+"""The retention law behind the core's port."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

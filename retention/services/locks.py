@@ -1,7 +1,7 @@
-"""One advisory lock per tenant between what destroys and what forbids to destroy.
+"""One advisory lock per tenant between work that destroys data and acts that forbid it.
 
 Purges and erasures take it shared, batch by batch; placing a hold or changing the policy takes it exclusively.
-PostgreSQL serves those who wait in order, so a hold waits for the batches at work and for no later one.
+PostgreSQL grants locks in order, so a hold waits for running batches and for no later one.
 """
 
 from uuid import UUID

@@ -1,8 +1,8 @@
-"""Whole partitions that go at once, where not one row of any tenant in them has to stay.
+"""Drops whole partitions in which no row of any tenant has to stay.
 
-A million deleted rows are a million entries of the write-ahead log; a dropped table is a handful. It is the same
-law, the same locks and the same fuse: first everything is judged and hashed while the partition takes no writes,
-then, with holds locked out, only what may have changed is looked at again.
+A million deleted rows are a million entries in the write-ahead log; a dropped table is a handful. Law, locks and fuse
+are the same: first everything is judged and hashed while the partition takes no writes, then, with holds locked out,
+only what may have changed is checked again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -142,7 +142,7 @@ def _drop(
 
 
 def _dropped(partition: Partition, droppable: Droppable, runs: Sequence[PurgeRun], actor: Actor) -> bool:
-    """Whether it went; what waits for locks here makes others wait, hence only briefly."""
+    """Drop the partition if it may go; waits for locks only briefly, because others wait behind it."""
     try:
         went = bool(try_locked(_drop_now, partition, droppable, runs, actor))
     except _Changed:
@@ -154,7 +154,7 @@ def _dropped(partition: Partition, droppable: Droppable, runs: Sequence[PurgeRun
 
 @transaction.atomic(using="owner")
 def _drop_now(partition: Partition, droppable: Droppable, runs: Sequence[PurgeRun], actor: Actor) -> bool:
-    """In one transaction: judge and hash, lock holds out, look again, count, detach, drop."""
+    """In one transaction: judge and hash, lock out holds, check again, count, detach, drop."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(f"SET LOCAL lock_timeout = '{BRIEFLY}'")
         cursor.execute("SELECT set_config('app.reason', %s, true)", [str(Reason.PURGE.value)])

@@ -1,4 +1,4 @@
-"""The policy of a tenant: what is in force, and how it is changed.
+"""A tenant's retention policy: what is in force, and how it is changed.
 
 In force is the newest version whose time has come: nothing has to run for a version to take effect.
 """
@@ -28,7 +28,7 @@ from retention.policies import DEFAULT_POLICY, Policy, check_policy, shortens
 from retention.services import locks
 from retention.two_persons import person, require_another
 
-LIFETIME = 2.0  # seconds for which a process may believe the expiry it has read
+LIFETIME = 2.0  # seconds a process may cache an expiry
 
 
 @dataclass(frozen=True)

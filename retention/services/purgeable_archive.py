@@ -1,4 +1,4 @@
-"""The archive class: records of messages past the archive period, and what else is kept that long."""
+"""The archive class: archive records, and what else is kept as long."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -38,7 +38,7 @@ _DELETE = """
 
 
 class PurgeableArchive:
-    """`Purgeable` for what was kept as evidence."""
+    """`Purgeable` for archive records."""
 
     record_class = RecordClass.ARCHIVE
 

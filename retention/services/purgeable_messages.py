@@ -1,4 +1,4 @@
-"""The message class: messages, what agents were shown of them, and what their sessions say."""
+"""The message class: messages, context receipts, and the content of sessions."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -41,7 +41,7 @@ _RECEIPTS = """
         WHERE r.tenant_id = %(tenant)s AND r.id < %(below)s AND %(now)s >= {expires} AND NOT {held}
         ORDER BY r.id LIMIT %(limit)s)
 """
-# A session ends as a conversation when nothing is left of it and its last word has expired.
+# A session is cleared when none of its messages is left and the last one has expired.
 _OVER = """
     SELECT s.id, s.customer_id, coalesce(s.last_message_at, s.created_at) AS since FROM conversations_session s
     WHERE s.tenant_id = %(tenant)s AND s.cleared_at IS NULL
@@ -50,7 +50,7 @@ _OVER = """
       AND NOT EXISTS (SELECT FROM conversations_message m WHERE m.tenant_id = s.tenant_id AND m.session_id = s.id)
     ORDER BY s.id LIMIT %(limit)s FOR UPDATE OF s
 """
-# The customer's own clock goes on from what the session knew.
+# The customer's period goes on from the session's last message.
 _CLEAR = """
     WITH over AS ({over}), seen AS (
         UPDATE conversations_customer c
@@ -67,7 +67,7 @@ _RECEIPT_HELD = held_sql(HOLDS, since="r.created_at", customer_id="r.customer_id
 
 
 class PurgeableMessages:
-    """`Purgeable` for what was said."""
+    """`Purgeable` for messages."""
 
     record_class = RecordClass.MESSAGES
 
@@ -90,7 +90,7 @@ class PurgeableMessages:
         )
 
     def sweep(self, tenant_id: UUID, policy: Policy, now: datetime) -> Mapping[str, int]:
-        """Context receipts that have expired, then sessions of which nothing is left to say."""
+        """Remove expired context receipts, then clear sessions without messages."""
         locks.share(tenant_id)
         youngest = bounds(now, policy.messages).none_expired_after
         values = law_parameters(tenant_id, policy, now)
@@ -107,7 +107,7 @@ class PurgeableMessages:
 
 
 def _expired(policy: Policy, now: datetime, after: UUID = FIRST_ID) -> Selection:
-    """What was hidden before its time belongs to its erasure, which ends it sooner."""
+    """Expired messages; hidden ones belong to their erasure, which ends them sooner."""
     selection = possibly_expired(policy, now, after)
     return Selection(f"{selection.condition} AND {EXPIRED}", selection.parameters)
 

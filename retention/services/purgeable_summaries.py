@@ -1,6 +1,6 @@
-"""The summary class: what is known of a person, some time after the last word with them.
+"""The summary class: what is known about a person, for some time after their last interaction.
 
-The apps above register where they keep such things (`Holding`), so that none of them is imported here.
+Other apps register where they store it (`Holding`), so that none of them is imported here.
 """
 
 import re
@@ -25,9 +25,9 @@ from retention.services.disposition import FIRST_ID, Disposed
 from retention.services.due import Judged
 from retention.services.holds import HOLDS, SESSION_HELD
 
-BATCH = 100  # customers: each may have much
+BATCH = 100  # customers, each of whom may have much data
 
-# The last word with a customer: sessions that were cleared have left it on the customer itself.
+# The last interaction with a customer: cleared sessions have left it on the customer itself.
 SINCE = """greatest(c.created_at, c.last_interaction_at,
     (SELECT max(coalesce(s.last_message_at, s.created_at)) FROM conversations_session s
      WHERE s.tenant_id = c.tenant_id AND s.customer_id = c.id))"""
@@ -35,7 +35,7 @@ CUSTOMER_HELD = held_sql(HOLDS, since=SINCE, began="c.created_at", customer_id="
 _ENDED_AT = expires_sql(SINCE)
 OVER = f"%(now)s >= {_ENDED_AT}"
 
-# What still speaks of a customer when all is forgotten; while it does, the bare row stays.
+# What may still refer to a customer; while it does, the bare row stays.
 _REFERRED = """(
     EXISTS (SELECT FROM conversations_session s WHERE s.tenant_id = c.tenant_id AND s.customer_id = c.id)
     OR EXISTS (SELECT FROM retention_archiverecord a WHERE a.tenant_id = c.tenant_id AND a.customer_id = c.id)
@@ -67,7 +67,7 @@ _NAMED = re.compile(r"%\((\w+)\)s")
 
 
 class SummaryOver(Func):
-    """Whether the summary period of a row's customer is over. The bound on `created_at` spares those who are new."""
+    """Whether the summary period of a row's customer is over. The bound on `created_at` skips new customers cheaply."""
 
     template = (
         "EXISTS (SELECT FROM conversations_customer c WHERE c.tenant_id = %%(tenant)s AND c.id = %(expressions)s"
@@ -120,7 +120,7 @@ class PurgeableSummaries:
         )
 
     def sweep(self, tenant_id: UUID, policy: Policy, now: datetime) -> Mapping[str, int]:
-        """Memories past their own end, then sessions of which only statistics were left."""
+        """Remove expired memories, then sessions of which only statistics were left."""
         locks.share(tenant_id)
         values = _values(tenant_id, policy, now) | {"limit": 10 * BATCH}
         expires = expires_sql("coalesce(s.last_message_at, s.created_at)")
@@ -159,7 +159,7 @@ def _forget(tenant_id: UUID, customer_id: UUID) -> None:
 
 
 def _remove_unreferred(tenant_id: UUID, customer_ids: Sequence[UUID]) -> None:
-    """Customers that nothing speaks of go, and the keys of which nothing is left that they could open."""
+    """Remove customers that nothing refers to, and keys that no longer open anything."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"DELETE FROM conversations_customer c WHERE c.tenant_id = %s AND c.id = ANY (%s)"

@@ -1,7 +1,7 @@
-"""Purges: what is due of a class ends in bounded batches, each one transaction that counts itself.
+"""Purges: archives or destroys what is due in a class, in bounded batches that are each one transaction.
 
-A run is a row. Killed anywhere, it is found unfinished and goes on; nothing it has counted was not done, and
-nothing it has done is not counted.
+A run is a row, and each batch updates its counts in its own transaction. So a run that is killed anywhere is continued
+later, with counts that are exact.
 """
 
 from collections.abc import Mapping
@@ -88,7 +88,7 @@ def purge(
     force: bool = False,
     seconds: float | None = None,
 ) -> PurgeRun | None:
-    """End what is due of the class, or as much as fits into `seconds`; None while another purge is at it.
+    """Purge what is due in the class, or as much as fits into `seconds`; None while another purge runs.
 
     An unfinished run is continued. One that the fuse stopped comes back as it is, unless a person has
     confirmed it or `force` says so.
@@ -130,7 +130,7 @@ def begin_run(*, tenant_id: UUID, record_class: RecordClass, actor: Actor, force
 
 
 def continue_run(run: PurgeRun, *, actor: Actor, seconds: float | None = None) -> PurgeRun:
-    """Batch after batch until nothing is due, time is over or the policy has changed."""
+    """Run batches until nothing is due, time is over or the policy has changed."""
     deadline = None if seconds is None else monotonic() + seconds
     after: UUID | None = FIRST_ID  # beyond what was looked at: what a hold keeps is looked at once
     try:
@@ -222,9 +222,7 @@ def _batch(run: PurgeRun, actor: Actor, after: UUID) -> UUID | None:
         locks.share(run.tenant_id)
         run.refresh_from_db()
         policy = policy_in_force(run.tenant_id, ids.now())
-        if (
-            policy.version != run.policy_version
-        ):  # what follows is another run's, with its own look at the fuse
+        if policy.version != run.policy_version:  # the rest is for another run, which the fuse judges anew
             return None
         disposed = PURGEABLES[RecordClass(run.record_class)].dispose(
             run.tenant_id, policy, run.judged_at, after, BATCH

@@ -1,4 +1,4 @@
-"""Restoring a backup, so that nobody who was erased since comes back.
+"""Restores a backup so that nobody who was erased since comes back.
 
     verify everything -> close the gate -> load, in one transaction -> replay the erasure ledger -> open the gate
 
@@ -37,7 +37,9 @@ from retention.services.ledger_replay import Replayed, replay_ledger
 from retention.services.sealing import witness_of
 from retention.services.tenant_removal import remove_tenant, shut_out
 
-PATIENCE = 300.0  # seconds for erasures to be carried out before the gate opens; hidden and unreadable they are by then
+PATIENCE = (
+    300.0  # seconds for carrying out erasures before the gate opens; the targets are already unreadable
+)
 
 
 @dataclass
@@ -99,7 +101,7 @@ def verify(file: Path, keys_file: Path, *, without_ledger: bool) -> tuple[Backup
 
 
 def resume(*, actor: Actor, advance: Advance, backup: UUID | None = None) -> Restored:
-    """What is left to do after the load; also after an interruption. With nothing to do, only opens the gate."""
+    """Do what is left after the load, or after an interruption. With nothing to do, only opens the gate."""
     done = Restored(backup=backup)
     if read_gate().state != GateState.REPLAYING:
         move_gate(GateState.OPEN)

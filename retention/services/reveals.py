@@ -1,4 +1,4 @@
-"""Revealing the original of a message to compliance staff: for a reason, and never without a trace."""
+"""Reveals the original of a message to compliance staff: with a reason, and always audited."""
 
 from typing import Any
 from uuid import UUID

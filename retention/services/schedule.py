@@ -1,4 +1,4 @@
-"""What has to be purged by now: each class of each tenant once a day, and whatever was left unfinished."""
+"""Schedules purges: each class of each tenant once a day, and whatever was left unfinished."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Sealing the audit trail: every event gets its place in its tenant's Merkle tree, and the tree a signed checkpoint.
+"""Seals the audit trail: puts every event into its tenant's Merkle tree and signs a checkpoint of the tree.
 
 Events commit out of order, so what is sealed next is what has no leaf yet, never "beyond the last id". Leaves and
 checkpoint are one transaction under the tenant's advisory lock, and the witness file is caught up with from the
@@ -160,7 +160,7 @@ _witnessed: dict[tuple[str, UUID], int] = {}
 
 
 def let_witness_follow(tenant_id: UUID, size: int) -> bool:
-    """Append every checkpoint that the witness has not seen; False when its file cannot be written."""
+    """Append the checkpoints that the witness file lacks; False when it cannot be written."""
     witness = witness_of(tenant_id)
     known = (str(witness.file), tenant_id)
     if _witnessed.get(known, 0) >= size:

@@ -1,4 +1,4 @@
-"""Statements that move much at once."""
+"""Statements that move many rows."""
 
 from collections.abc import Mapping
 from functools import partial

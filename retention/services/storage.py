@@ -1,4 +1,4 @@
-"""How much room each class takes, and how much it will take when as much is said as lately.
+"""Storage of each class now, and a forecast from recent activity.
 
 Nothing is counted: sessions, purge runs and checkpoints carry counters, PostgreSQL knows the sizes of its tables.
 """

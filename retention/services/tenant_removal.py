@@ -1,4 +1,4 @@
-"""Ending a tenant: one person asks, another agrees, then the same engine erases everything, case by case.
+"""Removing a tenant: one person requests it, another agrees, then the same engine erases everything, case by case.
 
 A case of the tenant as a whole sums up the others. What a hold or a legal minimum defers stays, sealed under the keys
 of its cases; the tenant's own keys go when nothing is left that needs them.
@@ -43,7 +43,7 @@ from retention.two_persons import person, require_another
 Advance = Callable[[str, int, int], None]
 """What is being done, how much of it, of how much."""
 
-# In the order in which they refer to each other.
+# Referring tables first.
 LEFT_OVER: Sequence[type[Any]] = (ContextReceipt, IdempotencyRecord, ImportedRecord, Session, Customer)
 COUNTED: Mapping[str, type[Any]] = {
     "customers": Customer,

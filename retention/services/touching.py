@@ -1,4 +1,4 @@
-"""What an erasure would touch, counted before anybody decides."""
+"""Previews an erasure: counts what it would erase before anybody decides."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Touched:
 
     @property
     def fingerprint(self) -> str:
-        """Another one when anything of it is different."""
+        """Changes when anything in the preview changes."""
         seen = repr((sorted(self.counts.items()), [named.matter for named in self.holds], self.legal_basis))
         return blake2b(seen.encode(), digest_size=12).hexdigest()
 

@@ -1,4 +1,4 @@
-"""A conversation as evidence: what is left of it wherever it lies, when each record ends, and why."""
+"""A conversation as evidence: what is left of it, live or archived, and when and why each record ends."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Promises not yet kept: a purge that quietly stopped looks exactly like success, unless somebody counts."""
+"""Counts overdue records: a purge that quietly stopped would otherwise look exactly like success."""
 
 import threading
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from retention.services.policies import policy_in_force
 from retention.services.purges import PURGEABLES
 
 MOST = 100_000  # records of one class that are counted one by one
-LIFETIME = 60.0  # seconds for which a look is believed: metrics are asked for more often
+LIFETIME = 60.0  # seconds a result is cached: metrics are scraped more often
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Watch:
 
 
 def watch() -> Sequence[Watch]:
-    """How the purges keep their promises; at most `LIFETIME` old. Opens a tenant scope for each tenant."""
+    """Overdue records and runs by class; at most `LIFETIME` old. Opens a tenant scope for each tenant."""
     return _looks.latest()
 
 
@@ -65,7 +65,7 @@ def _look() -> list[Watch]:
 
 
 class _Looks:
-    """The latest look, shared by threads."""
+    """The latest result, shared by threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
