@@ -3,12 +3,10 @@
 Destroying a row's `wrapped` bytes is crypto-shredding: within `LIFETIME` no process can open what the key sealed.
 """
 
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -19,40 +17,12 @@ from conversations.crypto import DataKeyMaterial, MasterKeys
 from conversations.enums import KeyOwner
 from conversations.exceptions import KeyDestroyed
 from conversations.models import DataKey
+from conversations.timed_cache import TimedCache
 
 LIFETIME = 60.0  # seconds a key may be used after it was read
 
-V = TypeVar("V")
-
-
-class _Cache(Generic[V]):
-    """Values that may be used for `LIFETIME` seconds. Threads may share it."""
-
-    def __init__(self) -> None:
-        self._entries: dict[object, tuple[float, V]] = {}
-        self._lock = threading.Lock()
-
-    def get(self, key: object) -> V | None:
-        entry = self._entries.get(key)
-        return entry[1] if entry is not None and entry[0] > time.monotonic() else None
-
-    def put(self, key: object, value: V) -> None:
-        with self._lock:
-            if len(self._entries) > 50_000:
-                self._entries.clear()
-            self._entries[key] = (time.monotonic() + LIFETIME, value)
-
-    def drop(self, key: object) -> None:
-        with self._lock:
-            self._entries.pop(key, None)
-
-    def clear(self) -> None:
-        with self._lock:
-            self._entries.clear()
-
-
-_current: _Cache[DataKeyMaterial] = _Cache()  # by owner: what seals
-_known: _Cache[DataKeyMaterial] = _Cache()  # by key id: what opens
+_current: TimedCache[object, DataKeyMaterial] = TimedCache(50_000)  # by owner: what seals
+_known: TimedCache[object, DataKeyMaterial] = TimedCache(50_000)  # by key id: what opens
 
 
 @lru_cache(maxsize=1)
@@ -89,8 +59,8 @@ def sealing_key(tenant_id: UUID, owner: KeyOwner, owner_id: UUID) -> DataKeyMate
 
 
 def _remember(name: tuple[UUID, KeyOwner, UUID], key: DataKeyMaterial) -> None:
-    _current.put(name, key)
-    _known.put((name[0], key.id), key)
+    _current.put(name, key, LIFETIME)
+    _known.put((name[0], key.id), key, LIFETIME)
 
 
 def opening_keys(tenant_id: UUID, key_ids: Iterable[UUID]) -> Mapping[UUID, DataKeyMaterial]:
@@ -99,7 +69,7 @@ def opening_keys(tenant_id: UUID, key_ids: Iterable[UUID]) -> Mapping[UUID, Data
     if missing := [key_id for key_id, key in found.items() if key is None]:
         for row in DataKey.objects.for_tenant(tenant_id).filter(id__in=missing):
             found[row.id] = key = _unwrap(row)
-            _known.put((tenant_id, row.id), key)
+            _known.put((tenant_id, row.id), key, LIFETIME)
     keys = {key_id: key for key_id, key in found.items() if key is not None}
     if len(keys) < len(found):
         raise KeyDestroyed("The key is gone, and what it sealed with it.")
@@ -220,7 +190,7 @@ def keyed_hash(tenant_id: UUID, label: str, value: str, size: int = 16) -> bytes
     return crypto.hmac_digest(key.secret, label.encode(), value.encode())[:size]
 
 
-def forget(tenant_id: UUID | None = None) -> None:
+def forget() -> None:
     """Drop this process's cached keys, so that a destroyed key is gone here at once."""
     _current.clear()
     _known.clear()

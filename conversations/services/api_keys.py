@@ -3,8 +3,6 @@
 import hashlib
 import hmac
 import secrets
-import threading
-import time
 import zlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +17,7 @@ from conversations.models import ApiKey, Tenant
 from conversations.principals import SYSTEM, Actor, Principal
 from conversations.services import audit
 from conversations.tenancy import tenant_scope
+from conversations.timed_cache import TimedCache
 
 PREFIX = "rmb"
 LIFETIME = 5.0  # seconds a verified key is cached: the time in which a revocation takes effect
@@ -97,14 +96,14 @@ def revoke_key(*, key_id: UUID, actor: Actor = SYSTEM) -> None:
             object_type="api_key",
             object_id=key_id,
         )
-    _checked.clear()
+    _verified.clear()
 
 
 def authenticate(token: str) -> Principal:
     """Who holds this key; Unauthenticated when it is unknown, altered, revoked or expired."""
-    remembered = _checked.get(token)
-    if remembered is not None and remembered[0] > time.monotonic():
-        return remembered[1]
+    verified = _verified.get(token)
+    if verified is not None:
+        return verified
     lookup, secret = _parse(token)
     row = _look_up(lookup)
     # Compared in constant time, and also when there is no row, so that timing does not tell which it was.
@@ -113,8 +112,8 @@ def authenticate(token: str) -> Principal:
     if row is None or not matches or row.revoked_at is not None or (row.expires_at and row.expires_at <= now):
         raise Unauthenticated()
     principal = Principal(row.tenant_id, row.id, row.person, frozenset(Scope(s) for s in row.scopes))
-    believed = LIFETIME if row.expires_at is None else min(LIFETIME, (row.expires_at - now).total_seconds())
-    _remember(token, principal, believed)
+    seconds = LIFETIME if row.expires_at is None else min(LIFETIME, (row.expires_at - now).total_seconds())
+    _verified.put(token, principal, seconds)
     if row.last_used_at is None or now - row.last_used_at > TOUCH_INTERVAL:
         _touch(row, now)
     return principal
@@ -132,15 +131,7 @@ class _Row:
     last_used_at: datetime | None
 
 
-_checked: dict[str, tuple[float, Principal]] = {}
-_lock = threading.Lock()
-
-
-def _remember(token: str, principal: Principal, seconds: float) -> None:
-    with _lock:
-        if len(_checked) > 10_000:
-            _checked.clear()
-        _checked[token] = (time.monotonic() + seconds, principal)
+_verified: TimedCache[str, Principal] = TimedCache()
 
 
 def _look_up(lookup: str) -> _Row | None:

@@ -25,6 +25,7 @@ from conversations.models import Memory
 from conversations.ports import lifecycle
 from conversations.services.mirror_status import mirror_status
 from conversations.tenancy import tenant_scope
+from conversations.timed_cache import TimedCache
 
 FRESH = 4.0  # seconds that counts are remembered: with the counting itself they are at most five old
 PATIENCE = 1.0  # seconds for all the stores' own counts together
@@ -76,7 +77,7 @@ class Counts:
     oldest_message_at: datetime | None
 
 
-_remembered: dict[UUID, tuple[float, Counts]] = {}
+_counts: TimedCache[UUID, Counts] = TimedCache()
 
 
 def read_stats(tenant_id: UUID) -> dict[str, Any]:
@@ -100,10 +101,10 @@ def read_stats(tenant_id: UUID) -> dict[str, Any]:
 
 
 def _recent_counts(tenant_id: UUID) -> Counts:
-    until, counts = _remembered.get(tenant_id, (0.0, None))
-    if counts is None or time.monotonic() >= until:
+    counts = _counts.get(tenant_id)
+    if counts is None:
         counts = _count(tenant_id)
-        _remembered[tenant_id] = (time.monotonic() + FRESH, counts)
+        _counts.put(tenant_id, counts, FRESH)
     return counts
 
 

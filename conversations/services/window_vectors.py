@@ -1,7 +1,5 @@
 """Cosines without a vector store: embeds the candidates' windows here and caches the vectors for a minute."""
 
-import threading
-import time
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -12,14 +10,14 @@ from numpy.typing import NDArray
 from conversations.backends.embedders import embedder_for
 from conversations.indexing.turns import read_windows
 from conversations.mirror.profiles import served_profile
+from conversations.timed_cache import TimedCache
 
 REMEMBERED = 20_000  # vectors; a kilobyte each at 256 dimensions
 LIFETIME = 60.0  # seconds, as long as a destroyed key may linger in a process
 
 Vector = NDArray[np.float32]
 
-_vectors: dict[tuple[UUID, UUID], tuple[float, Vector]] = {}
-_lock = threading.Lock()
+_vectors: TimedCache[tuple[UUID, UUID], Vector] = TimedCache(REMEMBERED)
 
 
 def window_cosines(tenant_id: UUID, query: str, message_ids: Sequence[UUID]) -> dict[UUID, float]:
@@ -31,7 +29,7 @@ def window_cosines(tenant_id: UUID, query: str, message_ids: Sequence[UUID]) -> 
     if profile.provider == "openai" or not message_ids:
         return {}
     embedder = embedder_for(profile)
-    known = {i: vector for i in message_ids if (vector := _recalled(tenant_id, i)) is not None}
+    known = {i: vector for i in message_ids if (vector := _vectors.get((tenant_id, i))) is not None}
     missing = [i for i in message_ids if i not in known]
     if missing:
         windows = {
@@ -39,20 +37,8 @@ def window_cosines(tenant_id: UUID, query: str, message_ids: Sequence[UUID]) -> 
         }
         made: Any = embedder.embed_windows([window.texts for window in windows.values()]) if windows else []
         fresh = dict(zip(windows, made, strict=True))
-        _remember(tenant_id, fresh)
+        for message_id, vector in fresh.items():
+            _vectors.put((tenant_id, message_id), vector, LIFETIME)
         known |= fresh
     question = embedder.embed([query])[0]
     return {message_id: float(vector @ question) for message_id, vector in known.items()}
-
-
-def _recalled(tenant_id: UUID, message_id: UUID) -> Vector | None:
-    kept = _vectors.get((tenant_id, message_id))
-    return kept[1] if kept is not None and kept[0] > time.monotonic() else None
-
-
-def _remember(tenant_id: UUID, vectors: dict[UUID, Vector]) -> None:
-    until = time.monotonic() + LIFETIME
-    with _lock:
-        if len(_vectors) > REMEMBERED:
-            _vectors.clear()
-        _vectors.update({(tenant_id, message_id): (until, vector) for message_id, vector in vectors.items()})

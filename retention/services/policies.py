@@ -3,8 +3,6 @@
 In force is the newest version whose time has come: nothing has to run for a version to take effect.
 """
 
-import threading
-import time
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -21,6 +19,7 @@ from conversations.ports import Expiry
 from conversations.principals import Actor
 from conversations.services import audit
 from conversations.tenancy import tenant_scope
+from conversations.timed_cache import TimedCache
 from retention.enums import ArchiveMode, PolicyState
 from retention.models import RetentionPolicy
 from retention.periods import Period
@@ -154,28 +153,23 @@ class _Expiries:
     """When messages of each tenant end, read anew after `LIFETIME` or when a cooling version takes effect."""
 
     def __init__(self) -> None:
-        self._known: dict[UUID, tuple[float, datetime | None, Expiry]] = {}
-        self._lock = threading.Lock()
+        self._known: TimedCache[UUID, tuple[datetime | None, Expiry]] = TimedCache()
 
     def get(self, tenant_id: UUID) -> Expiry:
         """Runs inside a tenant scope."""
         now = ids.now()
         known = self._known.get(tenant_id)
-        if known is not None and known[0] > time.monotonic() and (known[1] is None or now < known[1]):
-            return known[2]
+        if known is not None and (known[0] is None or now < known[0]):
+            return known[1]
         policy, pending = _in_force_and_pending(tenant_id, now)
         period, kept = policy.messages, policy.summaries.fewest_days
         expiry = Expiry(str(period), policy.zone, period.fewest_days, period.most_days, kept)
-        with self._lock:
-            if len(self._known) > 10_000:
-                self._known.clear()
-            changes_at = pending.takes_effect_at if pending is not None else None
-            self._known[tenant_id] = (time.monotonic() + LIFETIME, changes_at, expiry)
+        changes_at = pending.takes_effect_at if pending is not None else None
+        self._known.put(tenant_id, (changes_at, expiry), LIFETIME)
         return expiry
 
     def forget(self, tenant_id: UUID) -> None:
-        with self._lock:
-            self._known.pop(tenant_id, None)
+        self._known.drop(tenant_id)
 
 
 expiries = _Expiries()

@@ -188,7 +188,7 @@ def test_without_the_database_everything_is_unavailable(
 
     def differs(endpoint: Endpoint) -> object:
         if not is_key_known:
-            api_keys._checked.clear()
+            api_keys._verified.clear()
         response = endpoint.call(world.caller, world.things)
         is_right = code_of(response) == (503, "unavailable") and int(response["Retry-After"]) >= 1
         return None if is_right else code_of(response)

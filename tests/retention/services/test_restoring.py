@@ -387,7 +387,7 @@ def test_nobody_is_served_before_the_ledger_is_replayed(file, empty_database, mo
     seen = []
 
     def look_in_between():
-        api_keys._checked.clear()
+        api_keys._verified.clear()
         with pytest.raises(OperationalError):
             api_keys.authenticate(key)
         readiness = read_readiness({})
