@@ -13,10 +13,11 @@ from conversations.backends.fakes import FakeSearchStore, FakeVectorStore, FakeW
 from conversations.backends.milvus import MilvusStore
 from conversations.backends.milvus_connection import MilvusConnection
 from conversations.backends.postgres_lexical import PostgresLexical
-from conversations.backends.protocols import LexicalSearch, SearchStore, VectorStore, WindowStore
-from conversations.backends.values import Change
+from conversations.backends.protocols import LexicalSearch, Mirror, SearchStore, VectorStore, WindowStore
+from conversations.backends.values import Change, Kind, MirrorKey, Upsert
 from conversations.backends.window import RedisWindow
 from conversations.ids import new_id
+from tests.conversations.backends import builders
 from tests.conversations.backends.builders import DIMENSION
 from tests.conversations.backends.search_tables import write_search_tables
 
@@ -135,6 +136,41 @@ def vector_store(request: pytest.FixtureRequest) -> VectorStore:
 @pytest.fixture(params=["fake", "milvus"])
 def own_vector_store(request: pytest.FixtureRequest) -> VectorStore:
     return FakeVectorStore(DIMENSION) if request.param == "fake" else request.getfixturevalue("milvus")
+
+
+@dataclass
+class MirrorUnderTest:
+    """A store as a mirror, and a change that it takes."""
+
+    store: Mirror
+    upsert: Callable[..., Upsert]
+
+
+def _document(of: MirrorKey, version: int = 1) -> Upsert:
+    if of.kind is Kind.MEMORIES:
+        return builders.memory(of, "a word", version=version)
+    return builders.message(of, version=version)
+
+
+MIRRORS = {
+    "fake_search": lambda _: MirrorUnderTest(FakeSearchStore(), _document),
+    "fake_vectors": lambda _: MirrorUnderTest(FakeVectorStore(DIMENSION), builders.embedded),
+    "elasticsearch": lambda store: MirrorUnderTest(store, _document),
+    "milvus": lambda store: MirrorUnderTest(store, builders.embedded),
+}
+
+
+@pytest.fixture(params=MIRRORS)
+def mirror(request: pytest.FixtureRequest) -> MirrorUnderTest:
+    real = not request.param.startswith("fake")
+    return MIRRORS[request.param](request.getfixturevalue(f"shared_{request.param}") if real else None)
+
+
+@pytest.fixture(params=MIRRORS)
+def own_mirror(request: pytest.FixtureRequest) -> MirrorUnderTest:
+    """A mirror that no other test writes to."""
+    real = not request.param.startswith("fake")
+    return MIRRORS[request.param](request.getfixturevalue(request.param) if real else None)
 
 
 @pytest.fixture(params=["fake", "redis"])

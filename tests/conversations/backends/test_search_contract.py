@@ -8,7 +8,6 @@ import pytest
 
 from conversations.backends.protocols import SearchStore
 from conversations.backends.values import (
-    ALL_IDS,
     DayDigest,
     IdRange,
     Kind,
@@ -25,7 +24,6 @@ from tests.conversations.backends.builders import (
     chapter,
     embedded,
     key,
-    memory,
     message,
     removal,
     session,
@@ -48,14 +46,6 @@ def found(store: SearchStore, words: str, tenant: UUID, **narrowed: Any) -> list
 
 
 # -- writing ---------------------------------------------------------------------------------------------
-
-
-def test_apply_judges_every_change_in_order(search_store: SearchStore, tenant: UUID) -> None:
-    changes = [message(key(tenant)), removal(key(tenant), 5), memory(key(tenant, Kind.MEMORIES), "x")]
-
-    results = search_store.apply(changes)
-
-    assert [(result.key, result.outcome) for result in results] == [(c.key, Outcome.DONE) for c in changes]
 
 
 def test_apply_of_nothing_is_nothing(search_store: SearchStore) -> None:
@@ -101,18 +91,6 @@ def test_a_write_newer_than_the_removal_comes_back(search_store: SearchStore, te
     assert search_store.present([back]) == {back}
 
 
-def test_a_removal_older_than_the_document_is_done_without_effect(
-    search_store: SearchStore, tenant: UUID
-) -> None:
-    kept = key(tenant)
-    search_store.apply([message(kept, version=9)])
-
-    (result,) = search_store.apply([removal(kept, 8)])
-
-    assert result.outcome is Outcome.DONE
-    assert search_store.present([kept]) == {kept}
-
-
 def test_archive_and_sessions_are_found_by_their_text(search_store: SearchStore, tenant: UUID) -> None:
     record, closed = key(tenant, Kind.ARCHIVE), key(tenant, Kind.SESSIONS)
     search_store.apply(
@@ -131,63 +109,11 @@ def test_vectors_are_refused(search_store: SearchStore, tenant: UUID) -> None:
         search_store.apply([embedded(key(tenant))])
 
 
-def test_present_sees_deletes_just_made(search_store: SearchStore, tenant: UUID, stranger: UUID) -> None:
-    kept, gone, never = key(tenant), key(tenant, Kind.MEMORIES), key(stranger)
-    search_store.apply([message(kept), memory(gone, "x")])
-    search_store.apply([removal(gone, 2)])
-
-    assert search_store.present([kept, gone, never]) == {kept}
-    assert search_store.present([]) == set()
-
-
-def test_count_is_of_a_tenant_or_a_range(own_search_store: SearchStore, tenant: UUID, stranger: UUID) -> None:
-    first, second, foreign = key(tenant), key(tenant, at=NOON + DAY), key(stranger)
-    own_search_store.apply([message(first), message(second), message(foreign)])
-    first_day = IdRange(floor_id(NOON), floor_id(NOON + DAY))
-
-    assert own_search_store.count(Kind.MESSAGES, tenant) == 2
-    assert own_search_store.count(Kind.MESSAGES, tenant, first_day) == 1
-    assert own_search_store.count(Kind.MESSAGES) == 3
-    assert own_search_store.count(Kind.MESSAGES, ids=first_day) == 2
-    assert own_search_store.count(Kind.MEMORIES, tenant) == 0
-
-
-def test_versions_lists_what_is_held(search_store: SearchStore, tenant: UUID, stranger: UUID) -> None:
-    first, second, foreign = key(tenant), key(tenant, at=NOON + DAY), key(stranger)
+def test_versions_lists_chapters_by_their_part(search_store: SearchStore, tenant: UUID) -> None:
     part = MirrorKey(Kind.CHAPTERS, tenant, new_id(), 3)
-    search_store.apply([message(first, version=2**53 + 1), message(second, version=4), message(foreign)])
     search_store.apply([chapter(part, "x", version=6)])
 
-    everything = set(search_store.versions(Kind.MESSAGES, tenant))
-    of_first_day = list(search_store.versions(Kind.MESSAGES, tenant, NOON, NOON + DAY))
-
-    assert everything == {MirroredVersion(first, 2**53 + 1), MirroredVersion(second, 4)}
-    assert of_first_day == [MirroredVersion(first, 2**53 + 1)]
     assert list(search_store.versions(Kind.CHAPTERS, tenant)) == [MirroredVersion(part, 6)]
-
-
-def test_versions_lists_more_than_a_page(search_store: SearchStore, tenant: UUID) -> None:
-    changes = [message(key(tenant), version=number) for number in range(1, 2_502)]
-    search_store.apply(changes)
-
-    listed = list(search_store.versions(Kind.MESSAGES, tenant))
-
-    assert {held.key for held in listed} == {change.key for change in changes}
-    assert len(listed) == len(changes)
-
-
-def test_day_digests_count_and_sum_each_day(search_store: SearchStore, tenant: UUID, stranger: UUID) -> None:
-    midnight = NOON + dt.timedelta(hours=12)
-    keys = [key(tenant, at=at) for at in (NOON, midnight - MOMENT, midnight)]
-    search_store.apply([*(message(each, version=5) for each in keys), message(key(stranger))])
-
-    digests = sorted(search_store.day_digests(Kind.MESSAGES, tenant), key=lambda digest: digest.day)
-
-    first_day = sum(fingerprint(each.id, 5) for each in keys[:2])
-    assert digests == [
-        DayDigest(tenant, NOON.date(), 2, first_day),
-        DayDigest(tenant, midnight.date(), 1, fingerprint(keys[2].id, 5)),
-    ]
 
 
 def test_day_digests_tell_chapters_apart(search_store: SearchStore, tenant: UUID) -> None:
@@ -198,29 +124,6 @@ def test_day_digests_tell_chapters_apart(search_store: SearchStore, tenant: UUID
     assert list(search_store.day_digests(Kind.CHAPTERS, tenant)) == [
         DayDigest(tenant, NOON.date(), 2, fingerprint(first.id, 5, 0) + fingerprint(first.id, 6, 1))
     ]
-
-
-def test_remove_range_empties_exactly_the_range(
-    own_search_store: SearchStore, tenant: UUID, stranger: UUID
-) -> None:
-    before, first, last, after = (
-        key(tenant, at=at) for at in (NOON - MOMENT, NOON, NOON + DAY - MOMENT, NOON + DAY)
-    )
-    foreign = key(stranger)
-    own_search_store.apply([message(each, version=3) for each in (before, first, last, after, foreign)])
-    ids = IdRange(floor_id(NOON), floor_id(NOON + DAY))
-
-    assert own_search_store.remove_range(Kind.MESSAGES, ids, tenant) == 2
-    assert own_search_store.present([before, first, last, after, foreign]) == {before, after, foreign}
-    assert own_search_store.remove_range(Kind.MESSAGES, ids) == 1
-    assert own_search_store.count(Kind.MESSAGES, ids=ids) == 0
-
-
-def test_remove_range_of_all_ids_empties_the_store(own_search_store: SearchStore, tenant: UUID) -> None:
-    own_search_store.apply([message(key(tenant)), message(key(tenant, at=NOON + DAY))])
-
-    assert own_search_store.remove_range(Kind.MESSAGES, ALL_IDS) == 2
-    assert own_search_store.count(Kind.MESSAGES) == 0
 
 
 def test_remove_range_keeps_late_copies_out(own_search_store: SearchStore, tenant: UUID) -> None:

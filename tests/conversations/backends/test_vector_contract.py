@@ -10,7 +10,6 @@ import pytest
 from conversations.backends.protocols import VectorStore
 from conversations.backends.values import (
     DayDigest,
-    IdRange,
     Kind,
     MirroredVersion,
     MirrorKey,
@@ -171,24 +170,6 @@ def test_search_refuses_a_bad_question(vector_store: VectorStore, tenant: UUID) 
 # -- mirroring -------------------------------------------------------------------------------------------
 
 
-def test_apply_judges_every_change_in_order(vector_store: VectorStore, tenant: UUID) -> None:
-    changes = [embedded(key(tenant)), removal(key(tenant), 5), embedded(key(tenant, Kind.MEMORIES))]
-
-    results = vector_store.apply(changes)
-
-    assert [(result.key, result.outcome) for result in results] == [(c.key, Outcome.DONE) for c in changes]
-    assert vector_store.apply([]) == []
-
-
-def test_apply_again_changes_nothing(vector_store: VectorStore, tenant: UUID) -> None:
-    change = embedded(key(tenant), version=7)
-
-    results = vector_store.apply([change, change]) + vector_store.apply([change])
-
-    assert [result.outcome for result in results] == [Outcome.DONE] * 3
-    assert list(vector_store.versions(Kind.MESSAGES, tenant)) == [MirroredVersion(change.key, 7)]
-
-
 def test_an_older_embedding_that_finishes_late_is_done_without_effect(
     vector_store: VectorStore, tenant: UUID
 ) -> None:
@@ -219,76 +200,17 @@ def test_the_newest_of_several_changes_in_one_batch_stands(vector_store: VectorS
     assert vector_store.present([kept, gone]) == {kept}
 
 
-def test_a_removal_older_than_the_vector_is_done_without_effect(
-    vector_store: VectorStore, tenant: UUID
-) -> None:
-    kept = key(tenant)
-    vector_store.apply([embedded(kept, version=9)])
+def test_search_does_not_find_what_was_just_removed(vector_store: VectorStore, tenant: UUID) -> None:
+    gone = key(tenant, Kind.MEMORIES)
+    vector_store.apply([embedded(gone)])
+    vector_store.apply([removal(gone, 2)])
 
-    (result,) = vector_store.apply([removal(kept, 8)])
-
-    assert result.outcome is Outcome.DONE
-    assert vector_store.present([kept]) == {kept}
+    assert found(vector_store, tenant, Kind.MEMORIES) == []
 
 
 def test_text_is_refused(vector_store: VectorStore, tenant: UUID) -> None:
     with pytest.raises(TypeError):
         vector_store.apply([message(key(tenant))])
-
-
-def test_present_sees_deletes_just_made(vector_store: VectorStore, tenant: UUID, stranger: UUID) -> None:
-    kept, gone, never = key(tenant), key(tenant, Kind.MEMORIES), key(stranger)
-    vector_store.apply([embedded(kept), embedded(gone)])
-    vector_store.apply([removal(gone, 2)])
-
-    assert vector_store.present([kept, gone, never]) == {kept}
-    assert vector_store.present([]) == set()
-    assert found(vector_store, tenant, Kind.MEMORIES) == []
-
-
-def test_count_is_of_a_tenant_or_a_range(own_vector_store: VectorStore, tenant: UUID, stranger: UUID) -> None:
-    first, second, foreign = key(tenant), key(tenant, at=NOON + DAY), key(stranger)
-    own_vector_store.apply([embedded(each) for each in (first, second, foreign)])
-    first_day = IdRange(floor_id(NOON), floor_id(NOON + DAY))
-
-    assert own_vector_store.count(Kind.MESSAGES, tenant) == 2
-    assert own_vector_store.count(Kind.MESSAGES, tenant, first_day) == 1
-    assert own_vector_store.count(Kind.MESSAGES) == 3
-    assert own_vector_store.count(Kind.MESSAGES, ids=first_day) == 2
-    assert own_vector_store.count(Kind.MEMORIES, tenant) == 0
-
-
-def test_versions_lists_what_is_held(vector_store: VectorStore, tenant: UUID, stranger: UUID) -> None:
-    first, second, fact = key(tenant), key(tenant, at=NOON + DAY), key(tenant, Kind.MEMORIES)
-    vector_store.apply([embedded(first, version=2**53 + 1), embedded(second, version=4), embedded(fact)])
-    vector_store.apply([embedded(key(stranger))])
-
-    everything = set(vector_store.versions(Kind.MESSAGES, tenant))
-    of_first_day = list(vector_store.versions(Kind.MESSAGES, tenant, NOON, NOON + DAY))
-
-    assert everything == {MirroredVersion(first, 2**53 + 1), MirroredVersion(second, 4)}
-    assert of_first_day == [MirroredVersion(first, 2**53 + 1)]
-    assert list(vector_store.versions(Kind.MEMORIES, tenant)) == [MirroredVersion(fact, 1)]
-
-
-def test_versions_lists_more_than_a_page(vector_store: VectorStore, tenant: UUID) -> None:
-    changes = [embedded(key(tenant), version=number) for number in range(1, 1_102)]
-    vector_store.apply(changes)
-
-    listed = list(vector_store.versions(Kind.MESSAGES, tenant))
-
-    assert {held.key for held in listed} == {change.key for change in changes}
-    assert len(listed) == len(changes)
-
-
-def test_day_digests_count_and_sum_each_day(vector_store: VectorStore, tenant: UUID, stranger: UUID) -> None:
-    keys = [key(tenant, at=at) for at in (NOON, NOON + MOMENT, NOON + DAY)]
-    vector_store.apply([*(embedded(each, version=5) for each in keys), embedded(key(stranger))])
-
-    assert list(vector_store.day_digests(Kind.MESSAGES, tenant)) == [
-        DayDigest(tenant, NOON.date(), 2, sum(fingerprint(each.id, 5) for each in keys[:2])),
-        DayDigest(tenant, (NOON + DAY).date(), 1, fingerprint(keys[2].id, 5)),
-    ]
 
 
 def test_entry_of_somebody_elses_making_counts_on_the_day_that_lists_it(
@@ -302,23 +224,6 @@ def test_entry_of_somebody_elses_making_counts_on_the_day_that_lists_it(
 
     assert digests == [DayDigest(tenant, NOON.date(), 1, fingerprint(alien.id, 5))]
     assert list(listed) == [MirroredVersion(alien, 5)]
-
-
-def test_remove_range_empties_exactly_the_range(
-    own_vector_store: VectorStore, tenant: UUID, stranger: UUID
-) -> None:
-    before, first, last, after = (
-        key(tenant, at=at) for at in (NOON - MOMENT, NOON, NOON + DAY - MOMENT, NOON + DAY)
-    )
-    foreign, fact = key(stranger), key(tenant, Kind.MEMORIES)
-    everything = [before, first, last, after, foreign, fact]
-    own_vector_store.apply([embedded(each, version=3) for each in everything])
-    ids = IdRange(floor_id(NOON), floor_id(NOON + DAY))
-
-    assert own_vector_store.remove_range(Kind.MESSAGES, ids, tenant) == 2
-    assert own_vector_store.present(everything) == {before, after, foreign, fact}
-    assert own_vector_store.remove_range(Kind.MESSAGES, ids) == 1
-    assert own_vector_store.count(Kind.MESSAGES, ids=ids) == 0
 
 
 # -- collections -----------------------------------------------------------------------------------------
