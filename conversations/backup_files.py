@@ -22,6 +22,7 @@ import msgspec
 import zstandard
 
 from conversations.canonical import NotCanonical, canonical, parse_canonical
+from conversations.durability import flush_folder
 from conversations.exceptions import Conflict, Invalid
 from conversations.signing import PublicKey, SigningKey, decode64
 
@@ -114,7 +115,7 @@ def writing(path: Path) -> Iterator[BackupWriter]:
             file.flush()
             os.fsync(file.fileno())
         beside.rename(path)
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -207,14 +208,6 @@ def _in_chunks(data: Iterable[bytes | memoryview]) -> Iterator[bytes]:
             gathered.clear()
     if gathered:
         yield bytes(gathered)
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def mark_of(ledger: Path) -> LedgerMark:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from conversations import strict_json
+from conversations.durability import flush_folder
 from conversations.exceptions import Conflict
 from conversations.manifests import NAME, Manifest, ManifestFile
 
@@ -57,9 +58,9 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     beside.mkdir(mode=_FOLDER_MODE, parents=True)
     try:
         yield beside
-        _flush(beside)
+        flush_folder(beside)
         beside.replace(folder)  # an empty folder is replaced
-        _flush(folder.parent)
+        flush_folder(folder.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -70,12 +71,3 @@ def _write(path: Path, parts: Iterable[bytes]) -> None:
         file.writelines(parts)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _flush(folder: Path) -> None:
-    """A file name is durable only once its folder is flushed."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -67,20 +67,24 @@ class MessageIn(Struct, forbid_unknown_fields=True, kw_only=True):
         """Without aliases, checked against the limits; Invalid names every broken field below `path`."""
         problems: list[FieldError] = []
         role = MESSAGE_TYPES.get(self.message_type)
-        self.role = _fold(self.role, role, "role", "message_type", problems)
-        self.external_id = _fold(self.external_id, self.message_id, "external_id", "message_id", problems)
+        self.role = fold_alias(self.role, role, "role", "message_type", problems)
+        self.external_id = fold_alias(
+            self.external_id, self.message_id, "external_id", "message_id", problems
+        )
         if may_import and self.created_at is None and self.timestamp is not None:
             self.created_at = self.timestamp
         elif not (may_import and self.created_at == self.timestamp):
-            self.occurred_at = _fold(self.occurred_at, self.timestamp, "occurred_at", "timestamp", problems)
+            self.occurred_at = fold_alias(
+                self.occurred_at, self.timestamp, "occurred_at", "timestamp", problems
+            )
         self.message_type = self.message_id = self.timestamp = None
         if self.role is None:
             problems.append(FieldError("role", "required", "A message needs a role."))
-        _check_size(problems, "content", self.content, settings.MAX_CONTENT)
-        _check_size(problems, "metadata", self.metadata, settings.MAX_METADATA)
-        _check_size(problems, "agent_responses", self.agent_responses, settings.MAX_CONTENT)
-        _check_size(problems, "attachments", self.attachments, settings.MAX_CONTENT)
-        _check_size(problems, "usage", self.usage, settings.MAX_METADATA)
+        check_size(problems, "content", self.content, settings.MAX_CONTENT)
+        check_size(problems, "metadata", self.metadata, settings.MAX_METADATA)
+        check_size(problems, "agent_responses", self.agent_responses, settings.MAX_CONTENT)
+        check_size(problems, "attachments", self.attachments, settings.MAX_CONTENT)
+        check_size(problems, "usage", self.usage, settings.MAX_METADATA)
         check_occurred(problems, self.occurred_at, now)
         if self.created_at is not None:
             check_created(problems, self.created_at, now)
@@ -144,14 +148,14 @@ class SessionIn(Struct, forbid_unknown_fields=True, kw_only=True):
 
     def normal(self, *, now: datetime, path: str = "") -> "SessionIn":
         problems: list[FieldError] = []
-        self.customer_id = _fold(self.customer_id, self.user_id, "customer_id", "user_id", problems)
-        self.external_id = _fold(self.external_id, self.thread_id, "external_id", "thread_id", problems)
-        self.external_id = _fold(
+        self.customer_id = fold_alias(self.customer_id, self.user_id, "customer_id", "user_id", problems)
+        self.external_id = fold_alias(self.external_id, self.thread_id, "external_id", "thread_id", problems)
+        self.external_id = fold_alias(
             self.external_id, self.conversation_id, "external_id", "conversation_id", problems
         )
         self.user_id = self.thread_id = self.conversation_id = None
         for field in ("intents", "context", "metadata"):
-            _check_size(problems, field, getattr(self, field), settings.MAX_METADATA)
+            check_size(problems, field, getattr(self, field), settings.MAX_METADATA)
         if self.created_at is not None:
             check_created(problems, self.created_at, now)
         if problems:
@@ -207,7 +211,7 @@ def refuse_large(merged: Mapping[str, Any]) -> None:
     problems: list[FieldError] = []
     for field, value in merged.items():
         limit = settings.MAX_CONTENT if field == "agent_responses" else settings.MAX_METADATA
-        _check_size(problems, field, value, limit)
+        check_size(problems, field, value, limit)
     if problems:
         raise Invalid(problems)
 
@@ -227,12 +231,31 @@ def check_created(problems: list[FieldError], at: datetime, now: datetime) -> No
 def check_metadata(metadata: Any) -> None:
     """Invalid when it is larger than metadata may be."""
     problems: list[FieldError] = []
-    _check_size(problems, "metadata", metadata, settings.MAX_METADATA)
+    check_size(problems, "metadata", metadata, settings.MAX_METADATA)
     if problems:
         raise Invalid(problems)
 
 
-def _fold(value: T | None, alias: T | None, field: str, name: str, problems: list[FieldError]) -> T | None:
+def require_text(**texts: str) -> None:
+    """Invalid when one of the texts is blank."""
+    for name, text in texts.items():
+        if not text.strip():
+            raise Invalid.field(name, f"A {name} is needed.", code="required")
+
+
+def fold_customer(customer_id: str | None, user_id: str | None) -> str | None:
+    """The customer under either of the two names; Invalid when they differ."""
+    problems: list[FieldError] = []
+    customer = fold_alias(customer_id, user_id, "customer_id", "user_id", problems)
+    if problems:
+        raise Invalid(problems)
+    return customer
+
+
+def fold_alias(
+    value: T | None, alias: T | None, field: str, name: str, problems: list[FieldError]
+) -> T | None:
+    """The value under either of its names; adds a problem when they differ."""
     if value is not None and alias is not None and value != alias:
         problems.append(
             FieldError(name, "conflict", f"`{name}` is another name of `{field}`, and they differ.")
@@ -240,7 +263,8 @@ def _fold(value: T | None, alias: T | None, field: str, name: str, problems: lis
     return value if value is not None else alias
 
 
-def _check_size(problems: list[FieldError], field: str, value: Any, limit: int) -> None:
+def check_size(problems: list[FieldError], field: str, value: Any, limit: int) -> None:
+    """Add a problem when the value takes more bytes as JSON, or the text as UTF-8."""
     if value is None:
         return
     size = len(value.encode()) if isinstance(value, str) else len(msgspec.json.encode(value))

@@ -3,12 +3,11 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-import msgspec
 from django.conf import settings
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from conversations.exceptions import FieldError, Invalid
-from conversations.inputs import JSONObject, Moment, Name, ShortText
+from conversations.inputs import JSONObject, Moment, Name, ShortText, check_size, fold_alias, fold_customer
 
 MemoryKindName = Literal["fact", "note", "material", "runbook"]
 Embedding = Annotated[list[float], Meta(min_length=1, max_length=99_999)]
@@ -34,13 +33,10 @@ class MemoryIn(Struct, forbid_unknown_fields=True, kw_only=True):
     def normal(self) -> "MemoryIn":
         """Without aliases, checked against the limits; Invalid names every broken field."""
         problems: list[FieldError] = []
-        if self.customer_id is not None and self.user_id is not None and self.customer_id != self.user_id:
-            problems.append(
-                FieldError("user_id", "conflict", "Another name of `customer_id`, and they differ.")
-            )
-        self.customer_id, self.user_id = self.customer_id or self.user_id, None
+        self.customer_id = fold_alias(self.customer_id, self.user_id, "customer_id", "user_id", problems)
+        self.user_id = None
         _check_content(problems, self.content)
-        _check_metadata(problems, self.metadata)
+        check_size(problems, "metadata", self.metadata, settings.MAX_METADATA)
         if problems:
             raise Invalid(problems)
         return self
@@ -79,9 +75,7 @@ class MemorySearch(Struct, forbid_unknown_fields=True, kw_only=True):
 
     def normal(self) -> "MemorySearch":
         """Without aliases; Invalid when nothing is looked for."""
-        if self.customer_id is not None and self.user_id is not None and self.customer_id != self.user_id:
-            raise Invalid.field("user_id", "Another name of `customer_id`, and they differ.", code="conflict")
-        self.customer_id, self.user_id = self.customer_id or self.user_id, None
+        self.customer_id, self.user_id = fold_customer(self.customer_id, self.user_id), None
         if self.query is not None and not self.query.strip():
             raise Invalid.field("query", "A query needs at least one word.")
         if self.query is None and self.embedding is None:
@@ -90,18 +84,6 @@ class MemorySearch(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 def _check_content(problems: list[FieldError], content: str) -> None:
-    size = len(content.encode())
     if not content.strip():
         problems.append(FieldError("content", "required", "A memory needs at least one word."))
-    elif size > settings.MAX_CONTENT:
-        problems.append(
-            FieldError("content", "too_large", f"At most {settings.MAX_CONTENT} bytes; this is {size}.")
-        )
-
-
-def _check_metadata(problems: list[FieldError], metadata: JSONObject | None) -> None:
-    size = len(msgspec.json.encode(metadata)) if metadata else 0
-    if size > settings.MAX_METADATA:
-        problems.append(
-            FieldError("metadata", "too_large", f"At most {settings.MAX_METADATA} bytes; this is {size}.")
-        )
+    check_size(problems, "content", content, settings.MAX_CONTENT)

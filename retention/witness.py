@@ -16,6 +16,7 @@ from uuid import UUID
 import msgspec
 
 from conversations.checkpoints import Checkpoint, InvalidCheckpoint
+from conversations.durability import flush_folder
 from conversations.signing import PublicKey, SigningKey
 
 _LAST = 64 * 1024  # bytes that hold the last line, and more
@@ -102,7 +103,7 @@ class Witness:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield descriptor, _last_size(descriptor)
             if is_new:
-                _flush_folder(self.folder)
+                flush_folder(self.folder)
         finally:
             os.close(descriptor)
 
@@ -152,11 +153,3 @@ def _claimed_size(line: bytes) -> int | None:
 def _size_of(line: _Line) -> int:
     text, _, _ = (line.signed or line.restored or "").partition("\n\n")
     return Checkpoint.parse(text + "\n").size
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,6 +11,7 @@ import numpy as np
 from conversations.backends.embedders import Embedder
 from conversations.backends.values import (
     Change,
+    Document,
     Kind,
     MemoryDocument,
     MessageDocument,
@@ -59,8 +60,8 @@ def search_changes(due: Sequence[Due], held: HeldChapters | None = None, *, chap
             chapter.upsert() if chapter.turns else Removal(chapter.key, chapter.version), *chapter.due
         )
     _plan_closed(planned, batch.closed, held)
-    _plan_sessions(planned, of_entity(due, Entity.SESSION))
-    _plan_memories(planned, of_entity(due, Entity.MEMORY))
+    _plan_rows(planned, of_entity(due, Entity.SESSION), Kind.SESSIONS, Session, session_document)
+    _plan_rows(planned, of_entity(due, Entity.MEMORY), Kind.MEMORIES, Memory, _memory_document)
     return planned
 
 
@@ -121,16 +122,18 @@ def _plan_closed(planned: Planned, closed: Sequence[Due], held: HeldChapters | N
             planned.add(Removal(key, sessions[key.id].version), sessions[key.id])
 
 
-def _plan_sessions(planned: Planned, due: Mapping[UUID, Due]) -> None:
-    rows = {
-        row.id: row for row in Session.objects.using("ops").filter(id__in=list(due), hidden_at__isnull=True)
-    }
+def _plan_rows(
+    planned: Planned,
+    due: Mapping[UUID, Due],
+    kind: Kind,
+    model: type[Session] | type[Memory],
+    document: Callable[[Any], Document],
+) -> None:
+    rows = model.objects.using("ops").filter(hidden_at__isnull=True).in_bulk(list(due))
     for one in due.values():
         row = rows.get(one.id)
-        key = MirrorKey(Kind.SESSIONS, one.tenant_id, one.id)
-        planned.add(
-            Upsert(key, row.row_version, session_document(row)) if row else Removal(key, one.version), one
-        )
+        key = MirrorKey(kind, one.tenant_id, one.id)
+        planned.add(Upsert(key, row.row_version, document(row)) if row else Removal(key, one.version), one)
 
 
 def session_document(row: Session) -> SessionDocument:
@@ -154,18 +157,6 @@ def session_document(row: Session) -> SessionDocument:
         resolution_seconds=outcome.get("resolution_seconds"),
         knowledge=searchable(outcome) or None,
     )
-
-
-def _plan_memories(planned: Planned, due: Mapping[UUID, Due]) -> None:
-    rows = {
-        row.id: row for row in Memory.objects.using("ops").filter(id__in=list(due), hidden_at__isnull=True)
-    }
-    for one in due.values():
-        row = rows.get(one.id)
-        key = MirrorKey(Kind.MEMORIES, one.tenant_id, one.id)
-        planned.add(
-            Upsert(key, row.row_version, _memory_document(row)) if row else Removal(key, one.version), one
-        )
 
 
 def _memory_document(row: Memory) -> MemoryDocument:

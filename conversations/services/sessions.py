@@ -11,8 +11,16 @@ from conversations import ids, keyring, presenters
 from conversations.analysis.tokens import lexemes
 from conversations.backends.postgres_lexical import tsvector
 from conversations.enums import KeyOwner, SessionStatus
-from conversations.exceptions import Conflict, Held, Invalid, NotFound
-from conversations.inputs import Outcome, SessionIn, SessionPatch, given, merge_patch, refuse_large
+from conversations.exceptions import Conflict, Held, NotFound
+from conversations.inputs import (
+    Outcome,
+    SessionIn,
+    SessionPatch,
+    fold_customer,
+    given,
+    merge_patch,
+    refuse_large,
+)
 from conversations.mirror.waking import wake
 from conversations.models import Customer, DataKey, Message, Session
 from conversations.outcomes import TEXTS, searchable
@@ -81,7 +89,7 @@ def update_session(*, tenant_id: UUID, session_id: UUID, patch: SessionPatch) ->
         if lifecycle().held_sessions(tenant_id, [session_id]):
             raise Held("A legal hold covers this session: it cannot be changed.")
         changes = given(patch)
-        external_id = _the_customer(changes.pop("customer_id", None), changes.pop("user_id", None))
+        external_id = fold_customer(changes.pop("customer_id", None), changes.pop("user_id", None))
         merged: dict[str, Any] = {
             name: merge_patch(getattr(session, name), changes[name]) or {}
             for name in ("intents", "context", "metadata")
@@ -173,14 +181,6 @@ def _locked(tenant_id: UUID, session_id: UUID) -> Session:
     if session is None:
         raise NotFound
     return session
-
-
-def _the_customer(customer_id: str | None, user_id: str | None) -> str | None:
-    if customer_id is not None and user_id is not None and customer_id != user_id:
-        raise Invalid.field(
-            "user_id", "`user_id` is another name of `customer_id`, and they differ.", code="conflict"
-        )
-    return customer_id or user_id
 
 
 def scrubbed_outcome(tenant_id: UUID, outcome: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from conversations.api.operations import operation
 from conversations.api.pagination import ListOf, PageQuery, paginate
 from conversations.api.shapes import ErasureCase as ErasureCaseOut
 from conversations.enums import Scope
-from conversations.exceptions import Conflict, Invalid
-from conversations.inputs import ShortText
+from conversations.exceptions import Conflict
+from conversations.inputs import ShortText, fold_customer
 from retention.api.shapes import Reason
 from retention.api.views import ComplianceView
 from retention.models import ErasureCase
@@ -33,10 +33,8 @@ class ErasureIn(Struct, forbid_unknown_fields=True, kw_only=True):
     message_ids: Annotated[list[UUID], Meta(min_length=1, max_length=1_000)] | None = None
 
     def request(self) -> Request:
-        if None not in (self.customer_id, self.user_id) and self.customer_id != self.user_id:
-            raise Invalid.field("user_id", "`user_id` is another name of `customer_id`, and they differ.")
         return Request(
-            customer_id=self.customer_id or self.user_id,
+            customer_id=fold_customer(self.customer_id, self.user_id),
             session_id=self.session_id,
             message_ids=tuple(self.message_ids or ()),
         )

@@ -10,7 +10,8 @@ from conversations.api.answers import answer
 from conversations.api.operations import operation
 from conversations.api.pagination import ListOf, PageQuery, paginate
 from conversations.enums import Scope
-from conversations.exceptions import Invalid, NotFound
+from conversations.exceptions import NotFound
+from conversations.inputs import fold_customer
 from conversations.services.reading import external_ids
 from conversations.tenancy import tenant_scope
 from retention.api.shapes import HeldMessageOut, HoldIn, HoldOut, ReasonBody
@@ -36,7 +37,7 @@ class Holds(ComplianceView):
         hold = place_hold(
             tenant_id=tenant_id,
             scope=HoldScope(
-                customer_id=_customer(body),
+                customer_id=fold_customer(body.customer_id, body.user_id),
                 session_id=body.session_id,
                 start_time=body.start_time,
                 end_time=body.end_time,
@@ -101,12 +102,6 @@ def _hold(tenant_id: UUID, hold_id: UUID) -> LegalHold:
     if hold is None:
         raise NotFound
     return hold
-
-
-def _customer(body: HoldIn) -> str | None:
-    if None not in (body.customer_id, body.user_id) and body.customer_id != body.user_id:
-        raise Invalid.field("user_id", "`user_id` is another name of `customer_id`, and they differ.")
-    return body.customer_id or body.user_id
 
 
 def _show(tenant_id: UUID, holds: Sequence[LegalHold]) -> list[dict[str, Any]]:

@@ -16,7 +16,8 @@ from conversations.analysis import lexemes
 from conversations.backends.configured import search_store
 from conversations.backends.postgres_lexical import tsquery
 from conversations.backends.values import Kind, LexicalHit, SearchFilter, StoreUnavailable
-from conversations.exceptions import Expired, Invalid, NotFound
+from conversations.exceptions import Expired, NotFound
+from conversations.inputs import require_text
 from conversations.pii import scrub
 from conversations.principals import Actor
 from conversations.services import audit
@@ -88,8 +89,7 @@ def open_archived(*, tenant_id: UUID, record_id: UUID, reason: str, actor: Actor
 
     Expired past its period, Erased or NotFound when there is no such record.
     """
-    if not reason.strip():
-        raise Invalid.field("reason", "A reason is needed.", code="required")
+    require_text(reason=reason)
     with tenant_scope(tenant_id):
         record = readable_records(tenant_id).filter(id=record_id).first()
         if record is None:

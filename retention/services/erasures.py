@@ -13,6 +13,7 @@ from django.db import transaction
 
 from conversations import ids, keyring
 from conversations.exceptions import Erased, Held, Invalid, NotFound
+from conversations.inputs import require_text
 from conversations.mirror.waking import Waker, wake
 from conversations.models import Message, Session, Tombstone
 from conversations.ports import Target
@@ -246,10 +247,3 @@ def _find_messages(tenant_id: UUID, message_ids: tuple[UUID, ...]) -> Target:
         case_id = cases[message_ids[0]]
         raise Erased("These messages were erased.", case_id=str(case_id) if case_id else None)
     return Target(message_ids=tuple(sorted(there)))
-
-
-def require_text(**texts: str) -> None:
-    """Invalid when one of the texts is blank."""
-    for name, text in texts.items():
-        if not text.strip():
-            raise Invalid.field(name, f"A {name} is needed.", code="required")

@@ -19,6 +19,7 @@ from conversations import ids, strict_json
 from conversations.canonical import canonical, instant
 from conversations.exceptions import Conflict, Erased, Expired, Invalid, NotFound, RemembrancerError
 from conversations.exporting import write_lines
+from conversations.inputs import require_text
 from conversations.installation import signing_key
 from conversations.locking import only_one
 from conversations.manifests import NAME, Manifest, ManifestFile, measure
@@ -48,8 +49,7 @@ def request_evidence(
     *, tenant_id: UUID, session_ids: Sequence[UUID], originals: bool, reason: str, actor: Actor
 ) -> ExportJob:
     """Ask for an export; a worker makes it. Invalid without a reason or with too many, NotFound for unknown ones."""
-    if not reason.strip():
-        raise Invalid.field("reason", "A reason is needed.", code="required")
+    require_text(reason=reason)
     if not session_ids or len(session_ids) > MOST_SESSIONS:
         raise Invalid.field("session", f"Choose 1 to {MOST_SESSIONS} conversations.")
     with tenant_scope(tenant_id):

@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from conversations import ids
 from conversations.exceptions import Invalid
+from conversations.inputs import require_text
 from conversations.models import Customer, Memory, Message, Session
 from conversations.pii import normalise_identifier
 from conversations.ports import lifecycle
@@ -53,8 +54,7 @@ def find_person(*, tenant_id: UUID, identifier: str, reason: str, actor: Actor) 
     Customers are those that are known by it and those whose messages mention it. Invalid when the text is no
     identifier.
     """
-    if not reason.strip():
-        raise Invalid.field("reason", "A reason is needed.", code="required")
+    require_text(reason=reason)
     meanings = normalise_identifier(None, identifier, region=settings.PII_REGION)
     if not meanings:
         detail = "Not an e-mail address, phone, card, account or id number."

@@ -10,6 +10,7 @@ from django.db import connection
 
 from conversations import ids
 from conversations.exceptions import Conflict, Invalid, NotFound
+from conversations.inputs import require_text
 from conversations.models import Session
 from conversations.principals import Actor
 from conversations.services import audit
@@ -52,7 +53,7 @@ def place_hold(*, tenant_id: UUID, scope: HoldScope, matter: str, reason: str, a
 
     NotFound for an unknown customer or session, Invalid for a span that is empty.
     """
-    _require_text(matter=matter, reason=reason)
+    require_text(matter=matter, reason=reason)
     if scope.start_time is not None and scope.end_time is not None and scope.start_time >= scope.end_time:
         raise Invalid.field("end_time", "The period ends before it begins.", code="empty_span")
     with tenant_scope(tenant_id):
@@ -80,7 +81,7 @@ def release_hold(*, tenant_id: UUID, hold_id: UUID, reason: str, actor: Actor) -
 
     SamePerson for the one who asked, Conflict for a hold that is released.
     """
-    _require_text(reason=reason)
+    require_text(reason=reason)
     with tenant_scope(tenant_id):
         hold = LegalHold.objects.for_tenant(tenant_id).filter(id=hold_id).select_for_update().first()
         if hold is None:
@@ -142,12 +143,6 @@ def _known_session(tenant_id: UUID, session_id: UUID | None) -> UUID | None:
     if session_id is not None and not Session.objects.for_tenant(tenant_id).filter(id=session_id).exists():
         raise NotFound("There is no such session.")
     return session_id
-
-
-def _require_text(**texts: str) -> None:
-    for name, text in texts.items():
-        if not text.strip():
-            raise Invalid.field(name, f"A {name} is needed.", code="required")
 
 
 def _record(hold: LegalHold, actor: Actor, action: str) -> None:

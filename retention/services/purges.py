@@ -15,7 +15,8 @@ import structlog
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, transaction
 
 from conversations import ids, merkle
-from conversations.exceptions import Conflict, Invalid, NotFound, RemembrancerError
+from conversations.exceptions import Conflict, NotFound, RemembrancerError
+from conversations.inputs import require_text
 from conversations.locking import only_one, retry_locked
 from conversations.merkle import Frontier
 from conversations.mirror.waking import wake
@@ -150,8 +151,7 @@ def continue_run(run: PurgeRun, *, actor: Actor, seconds: float | None = None) -
 
 def confirm_run(*, tenant_id: UUID, run_id: UUID, reason: str, actor: Actor) -> PurgeRun:
     """Let a run that the fuse stopped go on, under the policy it was judged by. Conflict for any other run."""
-    if not reason.strip():
-        raise Invalid.field("reason", "A reason is needed.", code="required")
+    require_text(reason=reason)
     with tenant_scope(tenant_id):
         run = PurgeRun.objects.for_tenant(tenant_id).filter(id=run_id).select_for_update().first()
         if run is None:

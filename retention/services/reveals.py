@@ -3,7 +3,8 @@
 from typing import Any
 from uuid import UUID
 
-from conversations.exceptions import Expired, Invalid, NotFound
+from conversations.exceptions import Expired, NotFound
+from conversations.inputs import require_text
 from conversations.models import Message
 from conversations.principals import Actor
 from conversations.services import audit, reading
@@ -18,8 +19,7 @@ def reveal_message(*, tenant_id: UUID, message_id: UUID, reason: str, actor: Act
 
     Expired, Erased or NotFound for any other. The event is written whether or not the seal opens.
     """
-    if not reason.strip():
-        raise Invalid.field("reason", "A reason is needed.", code="required")
+    require_text(reason=reason)
     with tenant_scope(tenant_id):
         row = reading.visible_messages(tenant_id).filter(id=message_id).first()
         if row is None and held_messages(tenant_id, [message_id]):

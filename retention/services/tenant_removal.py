@@ -17,6 +17,7 @@ from conversations import ids, keyring
 from conversations.backends.values import StoreUnavailable
 from conversations.enums import Reason
 from conversations.exceptions import Conflict
+from conversations.inputs import require_text
 from conversations.models import (
     ApiKey,
     ContextReceipt,
@@ -76,7 +77,7 @@ def agree_to_remove(*, tenant: Tenant, reason: str, basis: str, actor: Actor) ->
 
     Invalid without reason or basis. Who comes after both may only continue.
     """
-    erasures.require_text(reason=reason, basis=basis)
+    require_text(reason=reason, basis=basis)
     with tenant_scope(tenant.id):
         locks.exclude_purges(tenant.id)
         removal = TenantRemoval.objects.for_tenant(tenant.id).first()

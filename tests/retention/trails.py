@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from uuid import UUID
 
 from django.db import connections, transaction
@@ -66,3 +67,15 @@ def tamper(statement: str, *values: object) -> None:
     with tampering(), connections["owner"].cursor() as cursor:
         cursor.execute(statement, values)
         assert cursor.rowcount, statement
+
+
+def forge_event(tenant: Tenant, at: datetime, event_id: UUID) -> UUID:
+    """Insert an event past the product, as the owner of the database could."""
+    tamper(
+        "INSERT INTO conversations_auditevent (id, created_at, tenant_id, actor, actor_kind, action, object_type,"
+        " outcome, details) VALUES (%s, %s, %s, 'mallory', 'agent', 'hold.released', 'legal_hold', 'ok', '{}')",
+        event_id,
+        at,
+        tenant.id,
+    )
+    return event_id

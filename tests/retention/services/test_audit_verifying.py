@@ -17,7 +17,7 @@ from retention.audit_leaves import EVENT_SQL, leaf_data, leaf_mac
 from retention.services.audit_verifying import verify_audit
 from retention.services.sealing import leaf_key, origin_of, seal_audit, witness_of
 from tests.builders import make_tenant
-from tests.retention.trails import act, checkpoints, leaves, make_trail, tamper, tampering
+from tests.retention.trails import act, checkpoints, forge_event, leaves, make_trail, tamper, tampering
 
 
 @pytest.fixture(autouse=True)
@@ -117,15 +117,17 @@ def test_event_deleted_and_all_later_ones_renumbered_is_named(trail):
 
 def test_inserted_event_is_named(trail):
     tenant, _made = trail
+    at = ids.now() - timedelta(seconds=30)
 
-    forged = _forge_event(tenant, ids.now() - timedelta(seconds=30))
+    forged = forge_event(tenant, at, ids.new_id(at))
 
     assert findings() == [("inserted", None, forged)]
 
 
 def test_inserted_event_with_a_leaf_of_its_own_is_named(trail):
     tenant, _made = trail
-    forged = _forge_event(tenant, ids.now())
+    at = ids.now()
+    forged = forge_event(tenant, at, ids.new_id(at))
     [event] = _select(f"SELECT {EVENT_SQL} FROM conversations_auditevent e WHERE id = %s", forged)
 
     _renumber(tenant, 7, 1)
@@ -452,18 +454,6 @@ def _renumber(tenant, since: int, by: int) -> None:
             tenant.id,
             since if sign == -1 else 10**9,
         )
-
-
-def _forge_event(tenant, at) -> UUID:
-    event_id = ids.new_id(at)
-    tamper(
-        "INSERT INTO conversations_auditevent (id, created_at, tenant_id, actor, actor_kind, action, object_type,"
-        " outcome, details) VALUES (%s, %s, %s, 'mallory', 'agent', 'hold.released', 'legal_hold', 'ok', '{}')",
-        event_id,
-        at,
-        tenant.id,
-    )
-    return event_id
 
 
 def _cut(tenant, size: int) -> None:
