@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""The operator's door: every command of Remembrancer starts here."""
+"""The command line of Remembrancer."""
 
 import os
 import sys
 
-# Enough to load the commands where nothing is installed yet: they connect to nothing before they are run.
+# Settings good enough to print help where nothing is configured yet: nothing connects anywhere for that.
 PLACEHOLDERS = {
     "DATA_DIR": os.devnull,
     "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
@@ -15,7 +15,7 @@ PLACEHOLDERS = {
 
 
 def main() -> None:
-    # These verbs run before any settings are read: `up` makes the settings, and a receipt is verified on a
+    # These commands run before any settings are read: `up` makes the settings, and a receipt is verified on a
     # machine that has neither a database nor a data folder.
     if sys.argv[1:2] == ["up"]:
         from config.embedded.up import main as up
@@ -27,7 +27,7 @@ def main() -> None:
         sys.exit(verify_receipt(sys.argv[2:]))
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    os.environ.setdefault("LOG_LEVEL", "WARNING")  # a command tells its progress in words of its own
+    os.environ.setdefault("LOG_LEVEL", "WARNING")  # commands print their own progress
     read_settings()
     from django.core.management import execute_from_command_line
     from django.db import OperationalError
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def read_settings() -> None:
-    """Read them now, so that what is wrong with them is said in a line; help needs none."""
+    """Import the settings, and report what is wrong with them in one line; help works without them."""
     from importlib import import_module
 
     from django.core.exceptions import ImproperlyConfigured
@@ -54,7 +54,7 @@ def read_settings() -> None:
     except EmbeddedError as error:
         problem = f"{error.problem} {error.remedy}"
     except ImproperlyConfigured as error:
-        problem = f"No `manage.py up` was started here, and the environment does not say enough: {error}."
+        problem = f"No `manage.py up` was started here, and the environment is incomplete: {error}."
     if not {"help", "-h", "--help"} & {*sys.argv[1:]}:
         refuse(problem)
     os.environ.update(PLACEHOLDERS)

@@ -53,7 +53,7 @@ def measure(client: Client, sessions: list[str], requests: int) -> list[float]:
     return latencies
 
 
-def told(latencies: list[float]) -> str:
+def summary_of(latencies: list[float]) -> str:
     p95 = statistics.quantiles(latencies, n=20)[18]
     return f"p50 {statistics.median(latencies):.1f} ms, p95 {p95:.1f} ms, {len(latencies)} requests"
 
@@ -66,9 +66,9 @@ def demo(installed: Installation, requests: int) -> None:
         sessions = [one["id"] for one in client("GET", "/sessions?limit=50")["data"] if one["customer_id"]]
         measure(client, sessions, len(sessions))  # warm: windows, keys and vectors
         latencies = measure(client, sessions, requests // len(credentials["demo"]))
-        print(f"{name}: {told(latencies)}")
+        print(f"{name}: {summary_of(latencies)}")
         every += latencies
-    print(f"all of the demo: {told(every)}")
+    print(f"all of the demo: {summary_of(every)}")
 
 
 def flatness(installed: Installation, sessions: int) -> None:

@@ -26,7 +26,7 @@ from conversations.indexing.changes import window_vectors
 from conversations.indexing.sources import Source, sources
 from conversations.indexing.turns import read_windows
 from conversations.mirror.profiles import read_message_profiles
-from conversations.mirror.record import DAY, FINGERPRINT, Part, unhurried
+from conversations.mirror.record import DAY, FINGERPRINT, Part, cursor_without_timeout
 from conversations.models import MirrorSink
 
 
@@ -127,14 +127,14 @@ class SearchTables:
         assert start is not None
         assert end is not None
         query = _INDEXED_CHAPTERS if kind is Kind.CHAPTERS else _INDEXED
-        with unhurried() as cursor:
+        with cursor_without_timeout() as cursor:
             cursor.execute(query, [tenant_id, floor_id(start), floor_id(end)])
             rows = cursor.fetchall()
         for row_id, part, version in rows:
             yield MirroredVersion(MirrorKey(kind, tenant_id, row_id, part), version)
 
     def day_digests(self, kind: Kind, tenant_id: UUID) -> Iterator[DayDigest]:
-        with unhurried() as cursor:
+        with cursor_without_timeout() as cursor:
             cursor.execute(_INDEXED_CHAPTER_DAYS if kind is Kind.CHAPTERS else _INDEXED_DAYS, [tenant_id])
             rows = cursor.fetchall()
         for day, count, digest in rows:

@@ -83,7 +83,7 @@ def times(day: dt.date) -> tuple[dt.datetime, dt.datetime]:
 
 
 @contextmanager
-def unhurried() -> Iterator[Any]:
+def cursor_without_timeout() -> Iterator[Any]:
     """A cursor as `ops` without a statement timeout: a tenant may have millions of rows."""
     with transaction.atomic(using="ops"), connections["ops"].cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 0")
@@ -91,7 +91,7 @@ def unhurried() -> Iterator[Any]:
 
 
 def _rows(query: str, *values: Any) -> list[tuple[Any, ...]]:
-    with unhurried() as cursor:
+    with cursor_without_timeout() as cursor:
         cursor.execute(query, list(values))
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows

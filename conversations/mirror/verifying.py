@@ -79,7 +79,7 @@ def verify(sink: Sink, tenant_ids: Sequence[UUID], *, repair: bool, tell: Progre
 
 def mend(sink: Sink, differences: Sequence[Difference]) -> None:
     """Enqueue what the store lacks, remove what it should not have, and drain until it agrees."""
-    outrun(max((one.held or 0 for one in differences), default=0))
+    advance_versions(max((one.held or 0 for one in differences), default=0))
     _raise_versions([one for one in differences if one.is_ahead and one.key.kind is not Kind.CHAPTERS])
     _forget(sink, [one for one in differences if one.is_extra])
     stale = {_stale(one) for one in differences if not one.is_extra}
@@ -99,7 +99,7 @@ def remove_extras(sink: Sink, tenant_ids: Iterable[UUID]) -> int:
     return total
 
 
-def outrun(version: int) -> None:
+def advance_versions(version: int) -> None:
     """Advance the sequence beyond this version: a store may know versions that a restored database does not."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(

@@ -24,8 +24,8 @@ from conversations.services.windows import (
     Messages,
     Window,
     estimate_tokens,
-    glimpse_window,
     keep_window,
+    look_up_window,
     open_window,
 )
 from conversations.tenancy import tenant_scope
@@ -61,16 +61,16 @@ def build_context(*, tenant_id: UUID, session_id: UUID, wanted: Wanted) -> dict[
     for all of them what it can.
     """
     with tenant_scope(tenant_id):
-        session, about = _meet(tenant_id, session_id, wanted)
+        session, about = _read_session(tenant_id, session_id, wanted)
         request = ContextRequest(tenant_id, session.id, session.customer_id, ids.now())
         parts: dict[str, Any] = {}
         for name, part in registry.context_parts.items():
             parts |= part.fetch(request) if wanted.has(name) else {}
     window = Window([], "postgresql", [])
-    glimpse = glimpse_window(session, wanted.message_limit) if wanted.message_limit else None
+    cached = look_up_window(session, wanted.message_limit) if wanted.message_limit else None
     with tenant_scope(tenant_id):
-        if glimpse is not None:
-            window = open_window(session, glimpse, wanted.message_limit)
+        if cached is not None:
+            window = open_window(session, cached, wanted.message_limit)
         sought = _sought(session, wanted, window)
         asked = plan(sought, about.scene) if sought else None
     keep_window(session, window)
@@ -116,7 +116,7 @@ class _Group(Struct):
     last: datetime
 
 
-def _meet(tenant_id: UUID, session_id: UUID, wanted: Wanted) -> tuple[Session, _About]:
+def _read_session(tenant_id: UUID, session_id: UUID, wanted: Wanted) -> tuple[Session, _About]:
     """The session, its messages, and the speakers in what will be searched: one statement."""
     spoken = MessageIndex.objects.for_tenant(tenant_id).values("name")
     of_customer = spoken.filter(customer_id=OuterRef("customer_id")).order_by("-message_id")

@@ -26,7 +26,7 @@ from conversations.locking import only_one
 from conversations.models import AuditEvent, DataKey, Tenant
 from conversations.principals import SYSTEM, Actor
 from conversations.services import audit
-from conversations.services.resealing import Report, Rotation, nobody_looks, reseal, used_keys
+from conversations.services.resealing import Report, Rotation, no_progress, reseal, used_keys
 from conversations.tenancy import tenant_scope
 
 BATCH = 500
@@ -40,7 +40,7 @@ OPENING = timedelta(hours=1)  # one run opens the rotations of all tenants withi
 STARTED, FINISHED = "keys.rotation_started", "keys.rotated"
 
 
-def rotate_keys(tenants: Sequence[Tenant], *, actor: Actor, report: Report = nobody_looks) -> Rotation:
+def rotate_keys(tenants: Sequence[Tenant], *, actor: Actor, report: Report = no_progress) -> Rotation:
     """Give these tenants new keys throughout; after an interruption the rest of them.
 
     Conflict while another process rotates the keys of one of them.
@@ -157,7 +157,7 @@ def _rewrap_tenant_keys(tenant_id: UUID, done: Rotation) -> None:
             done.rewrapped += 1
 
 
-def _rewrap_keys(tenant_id: UUID, current: DataKey, done: Rotation, report: Report = nobody_looks) -> None:
+def _rewrap_keys(tenant_id: UUID, current: DataKey, done: Rotation, report: Report = no_progress) -> None:
     """Wrap every other key of the tenant under its current one."""
     keys = DataKey.objects.filter(wrapped__isnull=False).exclude(owner=KeyOwner.TENANT)
     total = _count(tenant_id, keys)

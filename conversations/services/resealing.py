@@ -46,7 +46,7 @@ _USED = """
 """
 
 
-def nobody_looks(what: str, done: int, total: int) -> None:
+def no_progress(what: str, done: int, total: int) -> None:
     """A progress callback that does nothing."""
 
 
@@ -85,7 +85,7 @@ class _Resealed:
     key_id: UUID
 
 
-def reseal(tenant_id: UUID, done: Rotation, report: Report = nobody_looks) -> None:
+def reseal(tenant_id: UUID, done: Rotation, report: Report = no_progress) -> None:
     """Reseal every value of the tenant, in batches that are transactions of their own; what is done is not done again.
 
     A row keeps its version: no mirror shows sealed bytes, hence none has to follow.

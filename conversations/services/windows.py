@@ -52,7 +52,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Glimpse:
+class CachedWindow:
     """What Redis says of a window; `entries` of None is a miss."""
 
     entries: Sequence[WindowEntry] | None
@@ -90,35 +90,35 @@ def read_window(
     A tool's result whose call was cut off is left out with it. System and developer messages count only when
     asked for. Opens a tenant scope of its own, after Redis has answered.
     """
-    glimpse = glimpse_window(session, limit)
+    cached = look_up_window(session, limit)
     with tenant_scope(session.tenant_id):
-        window = open_window(session, glimpse, limit, max_tokens=max_tokens, include_system=include_system)
+        window = open_window(session, cached, limit, max_tokens=max_tokens, include_system=include_system)
         shown = with_processing(session.tenant_id, window.messages)
     keep_window(session, window)
     return replace(window, messages=shown)
 
 
-def glimpse_window(session: Session, limit: int) -> Glimpse:
+def look_up_window(session: Session, limit: int) -> CachedWindow:
     """What Redis holds. To be asked while no transaction is open."""
-    return Glimpse(*_ask_redis(session, limit))
+    return CachedWindow(*_ask_redis(session, limit))
 
 
 def open_window(
     session: Session,
-    glimpse: Glimpse,
+    cached: CachedWindow,
     limit: int,
     *,
     max_tokens: int | None = None,
     include_system: bool = False,
 ) -> Window:
     """The window, without `processing`; from PostgreSQL what Redis did not have. Runs inside a tenant scope."""
-    messages = _opened(session, glimpse.entries, limit, include_system)
+    messages = _opened(session, cached.entries, limit, include_system)
     source: Source = "postgresql" if messages is None else "redis"
     refill: list[WindowEntry] | None = None
     if messages is None:
         messages, refill = _from_postgresql(session, limit, include_system)
     chosen = _without_orphans(_within(messages, max_tokens))
-    return Window(chosen, source, glimpse.degraded, None if glimpse.degraded else refill)
+    return Window(chosen, source, cached.degraded, None if cached.degraded else refill)
 
 
 def keep_window(session: Session, window: Window) -> None:

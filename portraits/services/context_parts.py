@@ -26,7 +26,7 @@ PREFERENCES, PORTRAIT = "preferences", "portrait"
 
 
 @dataclass(frozen=True)
-class Acquaintance:
+class CustomerKnowledge:
     """What an agent is shown of a customer."""
 
     portrayal: Portrayal
@@ -74,16 +74,16 @@ class PortraitPart:
         return _ids(request, [*said, *(("", one["value"]) for one in bought)])
 
 
-def _read(request: ContextRequest) -> Acquaintance | None:
+def _read(request: ContextRequest) -> CustomerKnowledge | None:
     if request.customer_id is None:
         return None
     if PORTRAIT not in request.read:
-        request.read[PORTRAIT] = _meet(request.tenant_id, request.customer_id)
-    known: Acquaintance | None = request.read[PORTRAIT]
+        request.read[PORTRAIT] = _read_knowledge(request.tenant_id, request.customer_id)
+    known: CustomerKnowledge | None = request.read[PORTRAIT]
     return known
 
 
-def _meet(tenant_id: UUID, customer_id: UUID) -> Acquaintance | None:
+def _read_knowledge(tenant_id: UUID, customer_id: UUID) -> CustomerKnowledge | None:
     """None for somebody of whom nothing may be shown any more."""
     counted = CurrentSummary.objects.for_tenant(tenant_id).filter(customer_id=OuterRef("customer_id"))
     counters = JSONObject(**{name: name for name in Interactions.__struct_fields__})
@@ -91,11 +91,11 @@ def _meet(tenant_id: UUID, customer_id: UUID) -> Acquaintance | None:
     if found is None:
         # Nothing is known about them yet.
         customer = Customer.objects.for_tenant(tenant_id).get(id=customer_id)
-        return Acquaintance(Portrayal(customer, State()), read_summary(tenant_id, customer))
+        return CustomerKnowledge(Portrayal(customer, State()), read_summary(tenant_id, customer))
     portrayal, row = found
     if is_forgotten(portrayal.customer):
         return None
-    return Acquaintance(portrayal, msgspec.convert(next(iter(row.counted), {}), Interactions))
+    return CustomerKnowledge(portrayal, msgspec.convert(next(iter(row.counted), {}), Interactions))
 
 
 def _ids(request: ContextRequest, said: Iterable[tuple[str, Any]]) -> list[tuple[str, UUID]]:

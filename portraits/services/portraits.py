@@ -17,7 +17,7 @@ from portraits.portrayal import Portrayal
 from portraits.services.evidence import check_evidence
 from portraits.services.marks import mark
 from portraits.services.preferences import merge_preferences
-from portraits.services.storage import be_patient, change_portrait, read_portrait
+from portraits.services.storage import change_portrait, read_portrait, wait_longer
 from portraits.state import KnownTrait, Sentiment, State, Summary, newest_sources
 
 Precondition = Callable[[int | None], None]  # sees the version, None for an unknown customer; may raise
@@ -42,7 +42,7 @@ def patch_portrait(
     """
     patch.check()
     with tenant_scope(tenant_id):
-        be_patient()
+        wait_longer()
         if precondition is not None and find_customer(tenant_id, external_id) is None:
             precondition(None)
         customer = ensure_customer(tenant_id, external_id)

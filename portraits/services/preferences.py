@@ -14,7 +14,7 @@ from conversations.services.customers import ensure_customer, get_customer
 from conversations.tenancy import tenant_scope
 from portraits.inputs import LONGEST_KEY, check_size
 from portraits.portrayal import Portrayal
-from portraits.services.storage import Change, be_patient, change_portrait
+from portraits.services.storage import Change, change_portrait, wait_longer
 from portraits.state import Preference, State
 
 
@@ -70,7 +70,7 @@ def merge_preferences(state: State, patch: Mapping[str, Any] | None, now: dateti
 
 def _write(tenant_id: UUID, external_id: str, change: Change) -> Portrayal:
     with tenant_scope(tenant_id):
-        be_patient()
+        wait_longer()
         customer = ensure_customer(tenant_id, external_id)
         return change_portrait(tenant_id=tenant_id, customer=customer, change=change)
 

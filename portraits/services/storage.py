@@ -114,14 +114,14 @@ def _rows(tenant_id: UUID, customer_id: UUID) -> Any:
     )
 
 
-def be_patient() -> None:
+def wait_longer() -> None:
     """Wait longer for the locks of a customer and their portrait, until the end of the transaction."""
     with connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
 
 
 def _lock(tenant_id: UUID, customer: Customer) -> Any:
-    be_patient()
+    wait_longer()
     now = ids.now()
     new = Portrait(
         id=ids.new_id(now), created_at=now, updated_at=now, tenant_id=tenant_id, customer_id=customer.id

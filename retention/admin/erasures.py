@@ -21,8 +21,8 @@ from conversations.staff.rights import Right
 from conversations.transcripts.visible import visible
 from retention.models import ErasureCase, ErasureTask
 from retention.receipts import MAX_SIZE, ReceiptRefused, Verification, verify_receipt
+from retention.services.erasure_previews import preview_erasure, request_for
 from retention.services.erasures import get_case, open_erasure
-from retention.services.touching import request_for, touched
 
 
 class Erasures(Page):
@@ -93,7 +93,7 @@ class Erase(ActionPage):
         return {"seen": self.found.fingerprint}
 
     def get_form(self, data: Any = None) -> forms.Form:
-        self.found = touched(self.tenant_id, self._target())
+        self.found = preview_erasure(self.tenant_id, self._target())
         return super().get_form(data)
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from conversations.staff.rights import Right
 from retention.enums import ExportState
 from retention.models import ExportJob
 from retention.services.customer_exports import export_customer
+from retention.services.erasure_previews import preview_erasure, request_for
 from retention.services.evidence import (
     MOST_SESSIONS,
     get_export,
@@ -26,7 +27,6 @@ from retention.services.evidence import (
     progress,
     request_evidence,
 )
-from retention.services.touching import request_for, touched
 
 
 class Exports(Page):
@@ -92,7 +92,7 @@ class ExportCustomer(ActionPage):
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         customer_id = self.kwargs["customer_id"]
-        found = touched(self.tenant_id, Target(customer_id=customer_id))
+        found = preview_erasure(self.tenant_id, Target(customer_id=customer_id))
         return super().get_context_data(
             found=found,
             named=Masker(self.tenant_id).text(found.name),

@@ -17,7 +17,7 @@ from retention.services.transcripts import named_holds
 
 
 @dataclass(frozen=True)
-class Touched:
+class ErasurePreview:
     """Records by holding, and what may defer some of them."""
 
     counts: Mapping[str, int]
@@ -26,22 +26,18 @@ class Touched:
     name: str  # the customer's own id, unmasked, or the conversation's title
 
     @property
-    def total(self) -> int:
-        return sum(self.counts.values())
-
-    @property
     def fingerprint(self) -> str:
         """Changes when anything in the preview changes."""
         seen = repr((sorted(self.counts.items()), [named.matter for named in self.holds], self.legal_basis))
         return blake2b(seen.encode(), digest_size=12).hexdigest()
 
 
-def touched(tenant_id: UUID, target: Target) -> Touched:
+def preview_erasure(tenant_id: UUID, target: Target) -> ErasurePreview:
     """Runs inside a tenant scope. NotFound or Erased when there is nobody, and nothing, to erase."""
     customer_id, name = _about(tenant_id, target)
     policy = policy_in_force(tenant_id, ids.now())
     counts = count_records(tenant_id, target)
-    return Touched(
+    return ErasurePreview(
         counts={name: count for name, count in counts.items() if count},
         holds=[
             named

@@ -168,13 +168,13 @@ def rebuild_vector_files() -> bool:
         with only_rebuild(Sink.MILVUS), only_writer(Sink.MILVUS) as alone:
             if alone:
                 for store in _vector_stores():
-                    store.rebuild_by_copy(after_page=_give_a_sign)
+                    store.rebuild_by_copy(after_page=_keep_alive)
             return alone
     except RebuildFailed:
         return False
 
 
-def _give_a_sign() -> None:
+def _keep_alive() -> None:
     """On the connection that holds the writer's lock: of one that is silent for long it is taken away."""
     with connections["ops"].cursor() as cursor:
         cursor.execute("SELECT 1")

@@ -74,9 +74,9 @@ _TAKE = f"""
     WHERE e.tenant_id = %(tenant)s AND {UNSEALED_SQL} AND {IN_TIME_SQL}
       AND e.id >= {_SINCE.format(newest="%(newest)s::uuid")}
       AND e.id < uuid7_floor(%(now)s + interval '2 seconds')
-    ORDER BY e.id LIMIT {BATCH}
+    ORDER BY e.id LIMIT %(batch)s
 """
-_PLANT = """
+_INSERT_LEAVES = """
     INSERT INTO conversations_auditleaf (id, created_at, tenant_id, sequence, event_id, leaf_hash)
     SELECT u.id, %(now)s, %(tenant)s, u.sequence, u.event, u.hash
     FROM unnest(%(ids)s::uuid[], %(sequences)s::bigint[], %(events)s::uuid[], %(hashes)s::bytea[])
@@ -123,7 +123,7 @@ def seal_audit(*, thorough: bool = False) -> Sealed:
             except (TrailAltered, IntegrityError) as error:
                 log.error("audit.seal_refused", tenant_id=str(tenant_id), reason=type(error).__name__)
                 refused.append(tenant_id)
-        if not let_witness_follow(tenant_id, size + sealed):
+        if not update_witness(tenant_id, size + sealed):
             unwitnessed.append(tenant_id)
         events, tenants = events + sealed, tenants + (sealed > 0)
     return Sealed(events, tenants, tuple(refused), tuple(unwitnessed))
@@ -159,7 +159,7 @@ def witness_of(tenant_id: UUID) -> Witness:
 _witnessed: dict[tuple[str, UUID], int] = {}
 
 
-def let_witness_follow(tenant_id: UUID, size: int) -> bool:
+def update_witness(tenant_id: UUID, size: int) -> bool:
     """Append the checkpoints that the witness file lacks; False when it cannot be written."""
     witness = witness_of(tenant_id)
     known = (str(witness.file), tenant_id)
@@ -188,15 +188,17 @@ def _seal_batch(tenant_id: UUID, back: str) -> int:
         [(size, peaks, leaves, newest)] = execute_as_ops(_EDGE, {"tenant": tenant_id})
         if size != leaves:
             raise TrailAltered
-        values = {"tenant": tenant_id, "now": now, "newest": newest, "back": back}
+        values = {"tenant": tenant_id, "now": now, "newest": newest, "back": back, "batch": BATCH}
         events = execute_as_ops(_TAKE, values).fetchall()
         if events:
-            hashes = _plant(tenant_id, size, events, now)
+            hashes = _insert_leaves(tenant_id, size, events, now)
             _sign(tenant_id, Frontier.parse(size, peaks).extended(hashes), now)
     return len(events)
 
 
-def _plant(tenant_id: UUID, size: int, events: Sequence[tuple[Any, ...]], now: datetime) -> list[bytes]:
+def _insert_leaves(
+    tenant_id: UUID, size: int, events: Sequence[tuple[Any, ...]], now: datetime
+) -> list[bytes]:
     key, text = leaf_key(), str(tenant_id)
     sequences = range(size + 1, size + 1 + len(events))
     event_ids = [UUID(event[5]) for event in events]
@@ -215,7 +217,7 @@ def _plant(tenant_id: UUID, size: int, events: Sequence[tuple[Any, ...]], now: d
         "events": event_ids,
         "hashes": hashes,
     }
-    execute_as_ops(_PLANT, values)
+    execute_as_ops(_INSERT_LEAVES, values)
     return hashes
 
 
