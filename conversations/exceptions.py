@@ -42,7 +42,7 @@ class FieldError:
 
 
 class RemembrancerError(Exception):
-    """The root. `detail` is one sentence for whoever called, without their data in it."""
+    """The root. `detail` is one sentence for the caller, without their data in it."""
 
     default_detail: ClassVar[str] = "Something went wrong."
 
@@ -60,7 +60,7 @@ class MalformedJSON(Refused):
 
 
 class Invalid(Refused):
-    """Every broken rule that was found, not only the first where more can be told."""
+    """Every broken rule that was found, not only the first."""
 
     default_detail = "The request is not valid."
 

@@ -67,7 +67,7 @@ class Lifecycle(Protocol):
         """Those of the memories that a legal hold covers."""
 
     def summaries_over(self, tenant_id: UUID, customer_ids: Sequence[UUID]) -> set[UUID]:
-        """Those of the customers whose summary period is over: what is known of them is shown to nobody."""
+        """Those of the customers whose summary period is over: nothing known about them is shown any more."""
 
     def summary_lives(self, tenant_id: UUID, customer: str) -> Q:
         """The opposite, for querysets of which the field `customer` has the customer's id."""

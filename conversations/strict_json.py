@@ -1,6 +1,6 @@
 """JSON as every route reads and writes it: refuses whatever PostgreSQL, a mirror or a reader could not handle.
 
-Neither decoder at hand is strict alone: msgspec keeps the last of two equal keys and accepts NUL and integers
+Neither available decoder is strict alone: msgspec keeps the last of two equal keys and accepts NUL and integers
 of any length, the standard library accepts NaN, 1e999 and half a surrogate pair, and both give up at great
 depth. So the standard library parses, with hooks that refuse, and msgspec checks the tree against the type.
 """

@@ -152,7 +152,7 @@ def enqueue_deleted(name: str, entity: Entity, *, successors: bool = False) -> p
 
 
 def append_only(name: str) -> list[pgtrigger.Trigger]:
-    """Nobody changes or removes a row, the owner of the table included; whole partitions are dropped by DDL."""
+    """Refuse every update and delete, even by the owner of the table; whole partitions are dropped by DDL."""
     refuse = (
         "RAISE EXCEPTION 'rows of % are never changed', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';"
     )

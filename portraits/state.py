@@ -29,7 +29,7 @@ class Sentiment(Struct, frozen=True):
 
 
 class Purchase(Struct, frozen=True):
-    """Something bought, as a conversation told."""
+    """A purchase mentioned in a conversation."""
 
     value: Any
     at: datetime

@@ -100,7 +100,7 @@ class Walk:
         self._leaves: list[bytes] = []  # since the last mark
         self._altered = False  # a row since the last mark is named already
         self._agreed = 0  # the size up to which the signed trees are as they were
-        self._shift = 0  # how far the rows now at hand were renumbered
+        self._shift = 0  # by how much the current rows were renumbered
         self._last_step = (0, 0)  # the last row of whom that was asked, and the answer
         self._missing: dict[int, None] = {}  # sequences without a leaf
         self._gone: list[tuple[int, UUID]] = []  # leaves without an event

@@ -78,7 +78,7 @@ class Hold:
 
 
 def decide(record: Record, policy: Policy, holds: Iterable[Hold], *, erasure: bool, now: datetime) -> Verdict:
-    """What becomes of the record at that moment; `erasure` when somebody's erasure covers it."""
+    """What happens to the record at that moment; `erasure` when an erasure covers it."""
     expired = now >= policy.expires_at(record.record_class, record.since)
     minimum_ends_at = policy.minimum_ends_at(record.since)
     before_minimum = minimum_ends_at is not None and now < minimum_ends_at

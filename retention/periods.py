@@ -24,7 +24,7 @@ Day = TypeVar("Day", date, datetime)
 
 
 class PeriodError(ValueError):
-    """The text is no calendar period; says why, for whoever wrote it."""
+    """The text is not a calendar period; says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class ReceiptRefused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """An authentic receipt. Without a pinned key, only of whoever holds the key that the receipt itself names."""
+    """An authentic receipt. Without a pinned key, this only proves that the holder of the key it names signed it."""
 
     receipt: Receipt
     public_key: PublicKey

@@ -75,7 +75,7 @@ class Witness:
             return max(last, *(_size_of(line) for line in lines)) if lines else last
 
     def note_restore(self, size: int, root: bytes, key: SigningKey, at: datetime) -> None:
-        """Say that the trail goes on from this size: what was seen beyond it went with the restored database."""
+        """Record that the trail continues from this size: what was seen beyond it is gone with the old database."""
         with self._open() as (descriptor, last):
             if last > size:
                 note = Checkpoint(self._restored, size, root).signed_by(key)

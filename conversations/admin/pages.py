@@ -29,7 +29,7 @@ class StaffRequest(HttpRequest):
 
 
 class Page(TemplateView):
-    """A page with a title, for people with a right, in the scope of the tenant at hand."""
+    """A page with a title, for people with a right, in the scope of the current tenant."""
 
     site: BackOffice = None  # type: ignore[assignment]  # given by the site
     request: StaffRequest

@@ -23,7 +23,7 @@ def route_template(request: HttpRequest) -> str:
 
 
 def is_page(request: HttpRequest) -> bool:
-    """Whether an error here is shown to a person rather than told to a program."""
+    """Whether an error here is shown to a person rather than sent to a program."""
     return request.path.startswith(PAGES)
 
 

@@ -33,7 +33,7 @@ class SessionOut(Struct, kw_only=True):
 
 
 class PersonalData(Struct, kw_only=True):
-    """Where personal data stands in the content: code points, end exclusive; `part` when it has parts."""
+    """Where the content has personal data: offsets in code points, end exclusive; `part` if it has parts."""
 
     type: Literal["email", "phone", "card", "iban", "nric", "cn_id", "ip", "secret"]
     start: int

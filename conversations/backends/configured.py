@@ -55,7 +55,7 @@ def window_store() -> RedisWindow | None:
 
 
 def forget_stores() -> None:
-    """Read the settings anew at the next use."""
+    """Read the settings again at the next use."""
     for one in (search_store, vector_store, window_store, _milvus):
         one.cache_clear()
 

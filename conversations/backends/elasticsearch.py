@@ -191,7 +191,7 @@ class ElasticsearchStore:
     def versions(
         self, kind: Kind, tenant_id: UUID, start: dt.datetime | None = None, end: dt.datetime | None = None
     ) -> Iterator[MirroredVersion]:
-        """Every entry of the tenant whose time lies in [start, end), in no order."""
+        """Every entry of the tenant whose time is in [start, end), in no order."""
         return self._scan(
             f"{self.prefix}-{kind}", kind, queries.entries(tenant_id, start=start, end=end), tenant_id
         )

@@ -93,7 +93,7 @@ class FakeMirror:
     def versions(
         self, kind: Kind, tenant_id: UUID, start: dt.datetime | None = None, end: dt.datetime | None = None
     ) -> Iterator[MirroredVersion]:
-        """Every entry of the tenant whose time lies in [start, end)."""
+        """Every entry of the tenant whose time is in [start, end)."""
         self._answer()
         for key in self.live.of(kind, tenant_id):
             version, document = self.live.held[key]

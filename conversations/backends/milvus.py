@@ -193,7 +193,7 @@ class MilvusStore:
     def versions(
         self, kind: Kind, tenant_id: UUID, start: dt.datetime | None = None, end: dt.datetime | None = None
     ) -> Iterator[MirroredVersion]:
-        """Every entry of the tenant whose time lies in [start, end), in no order."""
+        """Every entry of the tenant whose time is in [start, end), in no order."""
         condition = entries_filter(kind, tenant_id, start=start, end=end)
         return self._versions(kind, condition, self.collection)
 

@@ -66,7 +66,7 @@ class Mirror(Protocol):
     def versions(
         self, kind: Kind, tenant_id: UUID, start: dt.datetime | None = None, end: dt.datetime | None = None
     ) -> Iterator[MirroredVersion]:
-        """Every entry of the tenant whose time lies in [start, end), in no order."""
+        """Every entry of the tenant whose time is in [start, end), in no order."""
         ...
 
     def day_digests(self, kind: Kind, tenant_id: UUID) -> Iterator[DayDigest]:

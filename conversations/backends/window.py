@@ -211,5 +211,5 @@ def list_name(key: WindowKey) -> str:
 
 
 def channel_name(key: WindowKey) -> str:
-    """Where a session's changes are told; a message says nothing but that there is something to read."""
+    """The Redis channel of a session; a message on it only says that there is something to read."""
     return f"t:{key.tenant_id}:s:{key.session_id}"

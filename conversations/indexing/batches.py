@@ -23,7 +23,7 @@ from conversations.indexing.turns import (
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A row that may be stale in a store: whose it is, and the newest version an event told of."""
+    """A row that may be stale in a store: its tenant, and the newest version that an event named."""
 
     entity: int
     id: UUID

@@ -82,7 +82,7 @@ class Turns:
         return iter(self._by_place.values())
 
     def window(self, place: Place) -> Window | None:
-        """The turn that stands there with its predecessors, if they were read; None if it is gone."""
+        """The turn at that place with its predecessors, if they were read; None if it is gone."""
         turn = self._at(place.session_id, place.position)
         if turn is None:
             return None

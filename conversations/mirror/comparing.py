@@ -88,7 +88,7 @@ def compare_day(copy: Copy, part: Part, tenant_id: UUID, day: dt.date) -> list[D
 
 
 def _compare_chapters(copy: Copy, tenant_id: UUID, day: dt.date) -> tuple[int, list[Difference]]:
-    """A chapter is stale below its live messages' greatest version; above is what a message that left made of it."""
+    """A chapter is stale below its live messages' greatest version; above it when a message has left."""
     held = _held(copy, Kind.CHAPTERS, tenant_id, day)
     recorded = chapters_of(tenant_id, day)
     differences = [

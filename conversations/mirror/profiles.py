@@ -10,12 +10,12 @@ from conversations.backends.embedders import EmbeddingProfile, configured_profil
 from conversations.enums import Sink
 from conversations.models import MirrorSink
 
-LIFETIME = 2.0  # seconds a process goes on with the profile it knows
+LIFETIME = 2.0  # seconds a process caches the profile
 
 
 @dataclass(frozen=True, slots=True)
 class MessageProfiles:
-    """As the sink's `schema` names them: `served`, or `served filling` while messages are embedded anew."""
+    """As the sink's `schema` names them: `served`, or `served filling` while messages are being re-embedded."""
 
     served: EmbeddingProfile
     filling: EmbeddingProfile | None = None

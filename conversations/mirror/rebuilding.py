@@ -79,7 +79,7 @@ def rebuild_search(store: SearchStore, advance: Advance) -> Rebuilt:
 
 
 def rebuild_vectors(profile: EmbeddingProfile, advance: Advance) -> Rebuilt:
-    """One profile's collection, embedded anew."""
+    """Re-embed one profile's collection."""
     store = _collection_of(profile)
     with only_rebuild(Sink.MILVUS):
         try:
@@ -205,7 +205,7 @@ def leave_profile(profile: EmbeddingProfile) -> None:
 
 @contextmanager
 def only_rebuild(sink: Sink) -> Iterator[None]:
-    """RebuildFailed while another process builds the store anew: there is room for one beside the one in use."""
+    """RebuildFailed while another process rebuilds the store: only one rebuild can run beside the live index."""
     with only_one(REBUILD, sink.name) as alone:
         if not alone:
             raise RebuildFailed(f"{sink.label} is being rebuilt already.")

@@ -130,7 +130,7 @@ def _update(sink: Sink, **values: object) -> None:
 def _wait_for_older_writers() -> None:
     """Return when every transaction has ended that may have written rows under the old switch.
 
-    A trigger reads the switch anew with each statement, so only what wrote before now can have missed it.
+    A trigger reads the switch again with each statement, so only what wrote before now can have missed it.
     """
     deadline = time.monotonic() + PATIENCE
     with connections["ops"].cursor() as cursor:

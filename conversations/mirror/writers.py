@@ -2,7 +2,7 @@
 
 An advisory lock, which ends with its connection when a worker dies. Of one that merely stands still (a paused machine)
 the connection stays; when it has been silent for longer than any batch takes, it is closed and its lock with it. What
-the worker had claimed is claimed anew, and if it wakes, its acknowledgements match no lease.
+the worker had claimed is claimed again, and if it wakes, its acknowledgements match no lease.
 """
 
 import time

@@ -133,7 +133,7 @@ def load(
 ) -> None:
     """Replace everything in the database by what the files hold: all of it, or nothing at all.
 
-    One transaction, with every table locked: whoever reads meanwhile waits, and nobody sees a part. Triggers do not
+    One transaction, with every table locked: readers wait, and none sees a part. Triggers do not
     fire, for what they would write is in the backup too; sealed sessions' windows become stale by their epoch.
     """
     copies = {table.name: (table, backup) for table in backup.manifest.tables}
@@ -175,7 +175,7 @@ def _snapshot() -> Iterator[None]:
 
 def _copy_out(table: Table, writer: BackupWriter, advance: Advance) -> None:
     columns = ", ".join(f'"{column}"' for column in table.columns)
-    # Of the outbox only what PostgreSQL's own search tables wait for: other mirrors are built anew after a restore.
+    # Only the outbox events for PostgreSQL's own search tables: other mirrors are rebuilt after a restore.
     condition = f"WHERE sink = {Sink.LEXICAL.value}" if table.name == OUTBOX else ""
     statement = f'COPY (SELECT {columns} FROM "{table.name}" {condition}) TO STDOUT'
     with connections["owner"].cursor() as cursor, cursor.copy(statement) as copy:

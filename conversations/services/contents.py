@@ -81,7 +81,7 @@ def prepare(
 
 
 def key_owner(customer_id: UUID | None, session_id: UUID) -> tuple[KeyOwner, UUID]:
-    """Whose key seals a session's content: the customer's, or its own while nobody is known."""
+    """Whose key seals a session's content: the customer's, or the session's own while it has no customer."""
     return (KeyOwner.CUSTOMER, customer_id) if customer_id else (KeyOwner.SESSION, session_id)
 
 

@@ -65,7 +65,7 @@ def _sessions(tenant_id: UUID) -> Records:
 
 
 def _messages(tenant_id: UUID) -> Records:
-    """By session, in the order in which they stand there."""
+    """By session, in the order of their positions."""
     rows = visible_messages(tenant_id).order_by("session_id", "position")
     for page in _pages(rows.iterator(PAGE)):
         for message in present(tenant_id, page, processing=False):

@@ -200,7 +200,7 @@ class SearchTableHolding:
 
 
 class SessionHolding:
-    """What is said of conversations. A bare row stays until the mirrors have let go of its chapters."""
+    """Data about conversations. A bare row stays until the mirrors have removed its chapters."""
 
     name = "sessions"
     tables: Sequence[str] = (Session._meta.db_table,)

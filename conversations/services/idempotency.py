@@ -157,7 +157,7 @@ def _answers_that_show(
         try:
             plain = keyring.unseal(tenant_id, bytes(record.sealed_answer), _aad(tenant_id, record.id))
             stored = _decode(plain)
-        except KeyDestroyed:  # stored by a process that still had the key at hand
+        except KeyDestroyed:  # stored by a process that still had the key cached
             stored = _Sealed(b"", ())
         if wanted is None or not wanted.isdisjoint(stored.ids):
             yield record, stored

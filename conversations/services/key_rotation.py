@@ -1,6 +1,6 @@
 """Key rotation: new keys seal from now on, what old ones sealed is re-encrypted, and then the old ones are destroyed.
 
-    master key    wraps the tenants' keys: these are wrapped anew under the current one
+    master key    wraps the tenants' keys: these are rewrapped under the current one
     tenant key    wraps the tenant's other keys, and seals what is everybody's
     subject keys  of customers, sessions without one, and erasure cases: they seal everything else
 
@@ -166,7 +166,7 @@ def _rewrap_keys(tenant_id: UUID, current: DataKey, done: Rotation, report: Repo
             keyring.rewrap(row)
         DataKey.objects.bulk_update(rows, ["wrapped", "wrapped_by"])
         done.rewrapped += len(rows)
-        report("keys wrapped anew", done.rewrapped, total)
+        report("keys rewrapped", done.rewrapped, total)
 
 
 def _replace_subject_keys(tenant_id: UUID, current: DataKey, done: Rotation, report: Report) -> None:

@@ -174,7 +174,7 @@ def list_memories(
     kind: str | None = None,
     external_id: str | None = None,
 ) -> MemoryQuerySet[Memory]:
-    """The memories that may be seen now; none of a customer nobody knows. Runs inside a tenant scope."""
+    """The memories that may be seen now; none for an unknown customer. Runs inside a tenant scope."""
     rows = Memory.objects.for_tenant(tenant_id).current(ids.now())
     if customer_id is not None:
         customer = find_customer(tenant_id, customer_id)

@@ -50,7 +50,7 @@ def search_memories(tenant_id: UUID, asked: MemorySearch) -> dict[str, Any]:
 
 
 def _sought(tenant_id: UUID, asked: MemorySearch) -> Sought | None:
-    """None when it asks for a customer nobody knows, or knows any more."""
+    """What to search for; None for a customer who is unknown or forgotten."""
     customer = None
     if asked.customer_id is not None:
         with tenant_scope(tenant_id):

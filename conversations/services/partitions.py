@@ -91,7 +91,7 @@ def missing_partitions(now: datetime | None = None, since: datetime | None = Non
 
 
 def _spans_of_strays(entry: Partitioned) -> list[Span]:
-    """Where imported rows belong that lie in DEFAULT, because nobody made partitions for their time."""
+    """The partitions for imported rows in DEFAULT, whose time has no partition yet."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(
             f'SELECT DISTINCT date_trunc(%s, created_at, %s) FROM "{entry.table}_default" ORDER BY 1',
@@ -124,7 +124,7 @@ class Partition:
 
 
 def list_partitions(table: str) -> list[Partition]:
-    """The partitions of a table, oldest first. Their rows are the owner's to read: nobody has grants on them."""
+    """The partitions of a table, oldest first. Only the owner may read them directly: no other role has grants."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(
             "SELECT c.relname, regexp_match(pg_get_expr(c.relpartbound, c.oid), $$FROM \\('(.*)'\\) TO \\('(.*)'\\)$$) "

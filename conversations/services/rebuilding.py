@@ -21,7 +21,7 @@ Advance = Callable[[str, int, int], None]
 
 
 def rebuild_tenant(sink: Sink, tenant_id: UUID, advance: Advance) -> int:
-    """Send a tenant's rows anew into the indices in use, and remove what they hold too much; how many rows.
+    """Write a tenant's rows into the live indices again, and remove extra entries; returns how many rows.
 
     Indices are shared by all tenants, so there is nothing to switch: every entry is replaced where it is.
     """

@@ -114,7 +114,7 @@ def used_keys(tenant_id: UUID, key_ids: Collection[UUID]) -> set[UUID]:
 
 
 def _patiently(batch: Callable[[], _Batch | None]) -> _Batch | None:
-    """The batch, again where it had to give way to somebody else's locks: it yields to whoever serves a request."""
+    """Run the batch, and retry when it could not get a lock: it yields to requests."""
     for _ in range(ATTEMPTS - 1):
         with suppress(OperationalError):
             return batch()

@@ -95,7 +95,7 @@ def hydrate(
 
 
 def _sought(request: SearchRequest) -> Sought | None:
-    """None when it asks for a customer nobody knows. Runs inside a tenant scope."""
+    """What to search for; None for an unknown customer. Runs inside a tenant scope."""
     customer = None
     if request.customer_id is not None:
         customer = find_customer(request.tenant_id, request.customer_id)

@@ -80,7 +80,7 @@ def renew_password(*, person: Staff, actor: Actor) -> str:
 
 
 def set_rights_of_group(*, group: Group, rights: Sequence[str], tenant_id: UUID, actor: Actor) -> None:
-    """What people of the group may do, everywhere; the event stands in the trail of the tenant at hand."""
+    """Set the rights of a group, in all tenants; the audit event goes into the current tenant's trail."""
     permissions = Permission.objects.filter(
         content_type__app_label="conversations", content_type__model="staff"
     )

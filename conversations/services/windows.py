@@ -47,13 +47,13 @@ class Window:
 
     @property
     def stores(self) -> list[str]:
-        """Redis where it answered, be it that it had nothing."""
+        """Redis if it answered, even if it had nothing."""
         return ["redis"] if self.source == "redis" or self.refill is not None else []
 
 
 @dataclass(frozen=True)
 class CachedWindow:
-    """What Redis says of a window; `entries` of None is a miss."""
+    """The window in Redis; `entries` of None is a miss."""
 
     entries: Sequence[WindowEntry] | None
     degraded: list[str]
@@ -62,7 +62,7 @@ class CachedWindow:
 def seal_entries(
     tenant_id: UUID, session_id: UUID, key: DataKeyMaterial, messages: Sequence[dict[str, Any]]
 ) -> list[WindowEntry]:
-    """The newest messages as Redis may hold them, under the key of whoever owns the session's content."""
+    """The newest messages as Redis may hold them, sealed under the key of the session's content."""
     aad = _aad(tenant_id, session_id)
     return [
         WindowEntry(message["position"], crypto.seal(msgspec.msgpack.encode(message), key=key, aad=aad))
@@ -122,7 +122,7 @@ def open_window(
 
 
 def keep_window(session: Session, window: Window) -> None:
-    """Let Redis have what it did not. After the transaction; best effort."""
+    """Refill Redis after a miss. After the transaction; best effort."""
     if window.refill is not None:
         _refill(session, window.refill)
 

@@ -1,4 +1,4 @@
-"""Signing in by name and password, while row-level security shows nobody yet."""
+"""Signing in by name and password, when row-level security does not show any person yet."""
 
 from typing import Any
 from uuid import UUID

@@ -88,7 +88,7 @@ class BackOfficeMiddleware:
 
 
 def chosen_tenant_id(request: HttpRequest) -> UUID | None:
-    """Whose rows this request may see; None while platform staff have chosen nobody, or are choosing."""
+    """The tenant whose rows this request may see; None while platform staff have not chosen one."""
     if request.user.tenant_id is not None:
         return request.user.tenant_id
     if request.path == reverse("admin:tenant") or (chosen := request.session.get(CHOSEN)) is None:

@@ -29,7 +29,7 @@ def acting_as(staff_id: UUID) -> Iterator[None]:
 
 
 def actor_of(person: Staff) -> Actor:
-    """The name that stands in the audit trail."""
+    """The actor that the audit trail records."""
     return Actor(ActorKind.STAFF, person.username)
 
 

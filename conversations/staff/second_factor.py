@@ -16,7 +16,7 @@ _KEY_ID = UUID(int=0)  # the installation has one key for this purpose
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):
-    """allauth's own, with secrets sealed in the database and nobody left without a factor that they need."""
+    """allauth's adapter, with secrets sealed in the database; nobody can remove a last factor that they need."""
 
     error_messages = {
         **DefaultMFAAdapter.error_messages,

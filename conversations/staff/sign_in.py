@@ -17,7 +17,7 @@ from conversations.tenancy import tenant_scope
 
 
 def connect_signals() -> None:
-    """Django's own receiver would write a row that nobody is shown yet."""
+    """Replace Django's own receiver, which would write to a row that row-level security hides at that point."""
     user_logged_in.disconnect(update_last_login, dispatch_uid="update_last_login")
     for signal, receiver in (
         (user_logged_in, signed_in),

@@ -104,7 +104,7 @@ def _along(tenant_id: UUID, customers: Sequence[Customer]) -> dict[UUID, _Along]
 
 
 def _beyond(counted: Interactions, along: _Along) -> Interactions:
-    """What has to be added to `along` to come to `counted`."""
+    """What has to be added to `along` to give `counted`."""
     return structs.replace(
         counted,
         session_count=max(counted.session_count - along.sessions, 0),

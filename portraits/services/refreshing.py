@@ -87,7 +87,7 @@ def refresh_portrait(tenant_id: UUID, customer_id: UUID) -> None:
             nonlocal unread
             state = state.resting_on(seen_messages(tenant_id, state.evidence))
             state = with_learned(state, learned, record.message_ids)
-            unread = _is_behind(state, record)  # judged before an extract stands in for the model
+            unread = _is_behind(state, record)  # checked before an extract replaces the model's summary
             if has_model and state.summary is not None:
                 return state  # the model's, until it has read what is new
             return with_summary(state, _extracted(record))

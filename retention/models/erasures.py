@@ -8,7 +8,7 @@ from retention.enums import CaseScope, CaseState
 
 
 class ErasureCase(TenantOwned):
-    """One request. What it has to defer is sealed anew under the key whose owner it is (`KeyOwner.CASE`)."""
+    """One request. What it has to defer is re-encrypted under the case's own key (`KeyOwner.CASE`)."""
 
     scope = models.CharField(max_length=10, choices=CaseScope.choices)
     customer_id = models.UUIDField(null=True)

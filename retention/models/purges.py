@@ -19,7 +19,7 @@ class PurgeRun(TenantOwned):
     destroyed = models.BigIntegerField(default=0)
     samples = models.JSONField(default=list)
     leaves = models.BigIntegerField(default=0)  # the Merkle tree over what went: its size,
-    frontier = models.BinaryField(default=bytes)  # and its right edge, from which the next batch goes on
+    frontier = models.BinaryField(default=bytes)  # and its right edge, to which the next batch adds
     expected = models.BigIntegerField(default=0)  # how many the fuse expected to be due
     judged_at = models.DateTimeField()  # the server's clock when the law was first applied,
     boot_id = models.CharField(max_length=36, blank=True)  # and the monotonic clock at the same time
@@ -58,7 +58,7 @@ class PurgeBatch(TenantOwned):
 
 
 class PurgedRange(TenantOwned):
-    """Ids of one tenant that went with a dropped partition: stands in for as many row events."""
+    """Ids of one tenant that went with a dropped partition: replaces as many row events."""
 
     run = reference("retention.PurgeRun")
     table = models.CharField(max_length=63)

@@ -84,7 +84,7 @@ class Packed(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True)
 class Packing:
-    """Records to write. A message whose key was destroyed is noise and stands in neither list."""
+    """Records to write. A message whose key was destroyed is unreadable and in neither list."""
 
     records: list[Packed] = field(default_factory=list)
     broken: set[UUID] = field(
@@ -95,7 +95,7 @@ class Packing:
 def pack(tenant_id: UUID, sources: Sequence[Source], mode: ArchiveMode) -> Iterator[Packing]:
     """The records of these messages, slice by slice, sealed under the keys that sealed the messages.
 
-    Runs inside a tenant scope, and goes on beside the caller, who may use the connection meanwhile.
+    Runs inside a tenant scope, and continues in the background while the caller uses the connection.
     """
     if not sources:
         return iter(())

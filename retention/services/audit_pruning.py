@@ -2,7 +2,7 @@
 
 With each month that goes, every trail that reaches back so far gets an event that says from when on it has its
 events, signed by the installation: nobody else can say so. It speaks of everything before, hence it may itself go
-with its month, seven years later, when a newer one stands in the trail.
+with its month, seven years later, when the trail has a newer one.
 """
 
 from base64 import b64encode

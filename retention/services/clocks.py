@@ -29,7 +29,7 @@ def read_steady_clock() -> SteadyReading | None:
 def earliest_now(
     now: datetime, *, before: datetime | None = None, then: SteadyReading | None = None
 ) -> datetime:
-    """The earliest of the clocks that can be asked: ours, the database's, and the one of an earlier reading gone on.
+    """The earliest of the clocks that can be asked: ours, the database's, and an earlier reading plus the time since.
 
     `before` is what our clock said when the steady one said `then`.
     """

@@ -33,7 +33,7 @@ class ErasurePreview:
 
 
 def preview_erasure(tenant_id: UUID, target: Target) -> ErasurePreview:
-    """Runs inside a tenant scope. NotFound or Erased when there is nobody, and nothing, to erase."""
+    """Count what would be erased. Runs inside a tenant scope; NotFound or Erased when there is nothing."""
     customer_id, name = _about(tenant_id, target)
     policy = policy_in_force(tenant_id, ids.now())
     counts = count_records(tenant_id, target)

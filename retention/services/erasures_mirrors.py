@@ -202,7 +202,7 @@ def _forget_windows(entries: Entries) -> int:
     if redis is None:
         raise StoreUnavailable(REDIS, "not configured")
     gone = [WindowKey(entries.tenant_id, one) for one in entries.sessions]
-    # A window that goes on is made anew from what is left; dropped twice is dropped.
+    # A window that is still used is refilled from what is left; dropping it twice does no harm.
     for key in (*gone, *(WindowKey(entries.tenant_id, one) for one in entries.around)):
         redis.forget(key)
     return len(redis.present(gone))

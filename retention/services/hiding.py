@@ -31,7 +31,7 @@ _LEAVE_TOMBSTONES = """
     FROM unnest(%s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::bytea[])
         AS u (id, kind, object_id, session_id, digest)
 """
-# Memories that were drawn from what this case ends, whoever they speak of. Evidence elsewhere keeps a memory, without
+# Memories drawn from what this case erases, whoever they are about. Evidence elsewhere keeps a memory, without
 # the sources that are gone.
 _FORGET_SOURCES = """
     WITH touched AS (
@@ -153,7 +153,7 @@ def _hide_memories(tenant_id: UUID, customer_id: UUID, at: datetime) -> list[Hid
 
 
 def _hide_customer(tenant_id: UUID, customer_id: UUID, at: datetime) -> list[HiddenRow]:
-    """Without a name nobody finds what else is known of them."""
+    """Clear the name: nothing else known about the customer can be found without it."""
     rows = Customer.objects.for_tenant(tenant_id).filter(id=customer_id)
     (external_id,) = rows.values_list("external_id", flat=True)
     rows.update(external_id=None, language=None, metadata={}, identifiers=[], erased_at=at)

@@ -26,7 +26,7 @@ class Replayed:
     """What became of the ledger's cases."""
 
     opened: int = 0  # came back with the backup, and are erased again
-    known: int = 0  # the restored database knows the case: it goes on by itself
+    known: int = 0  # the restored database has the case, which continues by itself
     absent: int = 0  # nothing of them came back
     removed: list[UUID] = field(default_factory=list)  # tenants that came back, and are removed again
 
@@ -71,7 +71,7 @@ def _replay(entry: Entry, replayed: Replayed) -> None:
 
 
 def _replay_removal(entry: Entry, replayed: Replayed) -> None:
-    """Agree to it once more. The rest is `remove_tenant`'s, which goes on with one that is unfinished too."""
+    """Agree to the removal again; `remove_tenant` does the rest, as for any unfinished one."""
     removal = TenantRemoval.objects.for_tenant(entry.tenant).first()
     if removal is None or removal.case_id is None:
         tenant_removal.reopen_removal(
@@ -84,7 +84,7 @@ def _replay_removal(entry: Entry, replayed: Replayed) -> None:
 
 
 def _is_there(entry: Entry, target: Target) -> bool:
-    """Whether anything came back. The customer is locked: nobody may write to them meanwhile."""
+    """Whether anything came back. Locks the customer, so that nobody writes to them meanwhile."""
     if entry.customer_id is not None:
         customers = Customer.objects.for_tenant(entry.tenant).filter(id=entry.customer_id)
         return customers.select_for_update().first() is not None

@@ -87,7 +87,7 @@ _ENQUEUE_RANGE = f"""
 
 
 class _Changed(Exception):
-    """A hold or a policy came in between: the partition has to be judged anew."""
+    """A hold or a policy changed meanwhile: the partition has to be judged again."""
 
 
 def drop_ended_partitions(*, record_class: RecordClass, actor: Actor, force: bool = False) -> list[str]:

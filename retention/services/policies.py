@@ -150,7 +150,7 @@ def to_policy(row: RetentionPolicy) -> Policy:
 
 
 class _Expiries:
-    """When messages of each tenant end, read anew after `LIFETIME` or when a cooling version takes effect."""
+    """When messages of each tenant expire, read again after `LIFETIME` or when a cooling version takes effect."""
 
     def __init__(self) -> None:
         self._known: TimedCache[UUID, tuple[datetime | None, Expiry]] = TimedCache()

@@ -3,7 +3,7 @@
     verify everything -> close the gate -> load, in one transaction -> replay the erasure ledger -> open the gate
 
 From the gate's closing to its opening nobody is served. What was interrupted before the load has changed nothing;
-after it, `resume` goes on. Mirrors are built anew at the end: they answer with ids only, so the record may be served
+after it, `resume` continues. Mirrors are rebuilt at the end: they answer with ids only, so the database may be served
 before.
 """
 
@@ -44,7 +44,7 @@ PATIENCE = (
 
 @dataclass
 class Restored:
-    """What a restore did. `stale`: mirrors that could not be built anew, with the reason."""
+    """What a restore did. `stale`: mirrors that could not be rebuilt, with the reason."""
 
     loaded: bool = False  # there was a database to go on with
     backup: UUID | None = None
@@ -65,7 +65,7 @@ def restore(
 ) -> Restored:
     """Replace the database by the backup. Invalid or Conflict, and nothing is touched, when it cannot be.
 
-    `replace` lets go of a database that is in use; `without_ledger` accepts that the erasure ledger is lost.
+    `replace` overwrites a database that is in use; `without_ledger` accepts that the erasure ledger is lost.
     """
     backup, keys = verify(file, keys_file, without_ledger=without_ledger)
     if backups.is_in_use() and not replace:
@@ -129,7 +129,7 @@ def _masters() -> dict[str, str]:
 
 
 def _carry_out(opened: int, advance: Advance) -> None:
-    """Let the erasures that were opened again come as far as they can while nobody looks."""
+    """Carry out the reopened erasures as far as possible before anybody is served."""
     deadline = monotonic() + PATIENCE
     done = 0
     while done < opened and monotonic() < deadline and (looked_at := follow_cases(seconds=30)):
@@ -150,7 +150,7 @@ def _forget_windows() -> None:
 
 
 def _tell_witness() -> None:
-    """Where each trail goes on. While everything is locked, for the next event would already be of another tree."""
+    """Tell the witness where each trail continues, while everything is locked: the next event is of another tree."""
     last = AuditCheckpoint.objects.using("owner").order_by("tenant_id", "-tree_size").distinct("tenant_id")
     for row in last:
         witness_of(row.tenant_id).note_restore(row.tree_size, bytes(row.root_hash), signing_key(), ids.now())
@@ -179,7 +179,7 @@ def _rebuild_mirrors(done: Restored, advance: Advance) -> None:
 
 
 def _rebuilders(advance: Advance) -> dict[str, Callable[[], object]]:
-    """How to build each mirror anew that is switched on."""
+    """How to rebuild each mirror that is switched on."""
     found: dict[str, Callable[[], object]] = {}
     if (search := search_store()) is not None:
         found["elasticsearch"] = lambda: rebuild_search(search, advance)

@@ -149,7 +149,7 @@ def _open_case(removal: TenantRemoval, actor: Actor, case_id: UUID | None = None
 
 
 def shut_out(tenant_id: UUID, actor: Actor) -> None:
-    """Revoke every key and close every account; nobody who was let in before is still served when this returns."""
+    """Revoke every key and deactivate every account; when this returns, nobody is served any more."""
     with tenant_scope(tenant_id):
         keys = ApiKey.objects.for_tenant(tenant_id).filter(revoked_at__isnull=True)
         live = list(keys.values_list("id", flat=True))
@@ -161,7 +161,7 @@ def shut_out(tenant_id: UUID, actor: Actor) -> None:
 
 
 def _targets(tenant_id: UUID) -> Iterator[Target]:
-    """Everybody, then the conversations of nobody in particular, until none is left."""
+    """All customers, then the sessions without a customer, until none is left."""
     while True:
         with tenant_scope(tenant_id):
             customers = Customer.objects.for_tenant(tenant_id).filter(erased_at__isnull=True)
@@ -227,7 +227,7 @@ def _put_off(case: ErasureCase, why: str) -> ErasureCase:
 
 
 def _end_the_rest(case: ErasureCase) -> None:
-    """What belongs to the tenant and to nobody in it. StoreUnavailable or Unfinished when a store is not done yet."""
+    """Erase what belongs to the tenant but to no customer. StoreUnavailable or Unfinished if a store is not done."""
     tenant_id = case.tenant_id
     with tenant_scope(tenant_id), hiding.because(Reason.ERASURE):
         memories = Memory.objects.for_tenant(tenant_id)

@@ -45,7 +45,7 @@ class Reading:
 
     transcript: Transcript
     lines: Sequence[Line]
-    more_after: int | None  # the position from which the next part goes on
+    more_after: int | None  # the position at which the next part begins
 
 
 class EvidenceReader:
@@ -124,7 +124,7 @@ class EvidenceReader:
         return list(rows.order_by("id")[: PAGE + 1])
 
     def _may_be_read(self, row: Message | ArchiveRecord) -> bool:
-        """Live, archived, or kept by a hold; what waits for a purge or for its erasure is shown to nobody."""
+        """Live, archived, or kept by a hold; records that wait for a purge or an erasure are not shown."""
         return isinstance(row, ArchiveRecord) or self._state(row) == "live" or self.ending(row).held
 
     def _state(self, row: Message | ArchiveRecord) -> State:

@@ -1,4 +1,4 @@
-"""Text into vectors: one `Embedder` per embedding profile, whoever computes it."""
+"""Turns text into vectors: one `Embedder` per embedding profile, local or remote."""
 
 from conversations.backends.embedders.contract import BadVectors, Embedder, Vectors
 from conversations.backends.embedders.profile import EmbeddingProfile

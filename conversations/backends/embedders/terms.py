@@ -14,7 +14,7 @@ CAPACITY = 32_768
 
 
 class TermTable:
-    """Vectors of words as `embed` gives them, remembered; a full table starts anew. Safe between threads."""
+    """Caches the vectors that `embed` gives for words; a full table starts over. Thread-safe."""
 
     def __init__(
         self, embed: Callable[[Sequence[str]], Vectors], dimension: int, capacity: int = CAPACITY

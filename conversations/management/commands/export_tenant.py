@@ -13,7 +13,7 @@ from conversations.services.tenants import get_tenant
 class Command(BaseCommand):
     help = (
         "Writes a tenant to a new folder: JSON Lines that `import_conversations --format jsonl` reads, and a manifest"
-        " that tells when anything was altered. What was said stands there in clear: keep it safe."
+        " that reveals alterations. Conversations are in clear text: keep it safe."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -18,13 +18,13 @@ from conversations.services.importing import ImportReport, import_records
 from conversations.services.tenants import get_tenant
 from conversations.tenancy import tenant_scope
 
-SHOWN = 20  # errors told without --json
+SHOWN = 20  # errors shown without --json
 
 
 class Command(BaseCommand):
     help = (
-        "Stores conversations from elsewhere with their own times. Good lines are stored, broken ones are told by"
-        " number; the same import again goes on where it stopped and stores nothing twice."
+        "Stores conversations from other systems with their own times. Good lines are stored, broken ones reported by"
+        " number. Run again, the same import continues where it stopped and stores nothing twice."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         except DatabaseError as error:
             # Its text may repeat what a line says.
             reason = type(error).__name__
-            raise CommandError(f"Stopped by {reason}. The same command goes on from here.") from error
+            raise CommandError(f"Stopped by {reason}. Run the same command to continue.") from error
         self._tell(report, json)
         if report.failed:
             others = "nothing is stored by a dry run" if report.dry_run else "the others are stored"

@@ -35,7 +35,7 @@ Watch = Callable[[Trade], Advance]
 
 
 class Command(BaseCommand):
-    help = "Loads sample conversations of four trades through the public API. Idempotent; goes on where it stopped."
+    help = "Loads sample conversations of four trades through the public API. Idempotent; continues where it stopped."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--url", default="http://127.0.0.1:8000", help="the running server")

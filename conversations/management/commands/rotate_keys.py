@@ -51,6 +51,6 @@ def _told(tenants: int, total: Rotation) -> str:
     resealed = sum(total.resealed.values())
     waiting = f" {total.waiting} are kept until backups of their time are gone." if total.waiting else ""
     return (
-        f"{tenants} tenants: {total.replaced} keys replaced, {total.rewrapped} wrapped anew, "
-        f"{resealed} values sealed anew, {total.destroyed} old keys destroyed.{waiting}"
+        f"{tenants} tenants: {total.replaced} keys replaced, {total.rewrapped} rewrapped, "
+        f"{resealed} values re-encrypted, {total.destroyed} old keys destroyed.{waiting}"
     )

@@ -54,7 +54,7 @@ class Command(BaseCommand):
         self._report(case, json)
         if (options["wait"] or receipt is not None) and case.receipt is None:
             raise CommandError(
-                f"Not verified yet: {case.last_error or 'time is over'}. It goes on by itself."
+                f"Not verified yet: {case.last_error or 'time is over'}. It continues by itself."
             )
 
     def _report(self, case: ErasureCase, json: bool) -> None:

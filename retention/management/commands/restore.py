@@ -76,7 +76,7 @@ def _told(done: Restored) -> str:
         [
             f"{done.rows} rows restored. Erasure ledger: {replayed.opened} erased again, {replayed.known} known, "
             f"{replayed.absent} not in the backup, {len(replayed.removed)} tenants removed again.",
-            f"Built anew: {', '.join(done.rebuilt) or 'no store is switched on'}.",
+            f"Rebuilt: {', '.join(done.rebuilt) or 'no store is switched on'}.",
             "API keys, people and their passwords are those of the backup: revoke again what was revoked since. What a "
             "new data folder's credentials.json names is void.",
         ]
