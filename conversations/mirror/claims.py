@@ -14,6 +14,7 @@ LEASE = 30  # seconds, far above the ten that a store may take for one bulk
 ATTEMPTS = 5  # refusals of one item before it is parked
 LONGEST_PAUSE = 300  # seconds
 LONGEST_PAUSE_OF_DELETIONS = 60  # somebody is waiting for the removal
+AWAY = "away: "  # how the error begins of what waits for a whole store
 PATIENCE_OF_NUMBERS = 9  # 2 ** 9 seconds is beyond the longest pause
 
 _DUE = """
@@ -30,7 +31,17 @@ _CLAIM = f"""
     WHERE id IN (SELECT id FROM oldest UNION SELECT id FROM newest)
     RETURNING id, tenant_id, entity, entity_id, entity_version, reason, attempts
 """
+# A store that takes something is back: what waited for it need not wait any longer. So many at a time, because after
+# a long outage each of them is a row to be written.
 _ACKNOWLEDGE = """
+    WITH waiting AS (
+        SELECT id FROM conversations_mirrorevent
+        WHERE sink = %(sink)s AND parked_at IS NULL AND next_at > statement_timestamp()
+          AND starts_with(last_error, %(away)s)
+        ORDER BY next_at, id LIMIT 10000 FOR UPDATE SKIP LOCKED
+    ), due AS (
+        UPDATE conversations_mirrorevent e SET next_at = statement_timestamp() FROM waiting WHERE e.id = waiting.id
+    )
     DELETE FROM conversations_mirrorevent e
     USING unnest(%(tenants)s::uuid[], %(entities)s::smallint[], %(ids)s::uuid[]) AS u (tenant_id, entity, id)
     WHERE e.tenant_id = u.tenant_id AND e.entity_id = u.id AND e.sink = %(sink)s AND e.entity = u.entity
@@ -88,7 +99,8 @@ def claim(sink: Sink, limit: int) -> Claim:
 def acknowledge(claimed: Claim, events: Collection[Event]) -> None:
     """Forget events of rows that the store has followed, unless the lease was lost meanwhile.
 
-    With them go those of the same rows that had been parked: whatever was refused then has been taken now.
+    With them go those of the same rows that had been parked: whatever was refused then has been taken now. And what
+    was set back because the store was away is due at once.
     """
     if not events:
         return
@@ -100,6 +112,7 @@ def acknowledge(claimed: Claim, events: Collection[Event]) -> None:
             {
                 "sink": claimed.sink,
                 "lease": claimed.lease,
+                "away": AWAY,
                 "tenants": tenants,
                 "entities": entities,
                 "ids": ids,

@@ -112,7 +112,8 @@ def _follow(claimed: Claim) -> Drained:
         failures = _write(claimed.sink, list(due))
     except StoreUnavailable as error:
         log.warning("mirror.store_unavailable", sink=claimed.sink.name, reason=error.reason)
-        claims.set_back(claimed, [Setback(event, error.reason, refused=False) for event in claimed.events])
+        away = f"{claims.AWAY}{error.reason}"
+        claims.set_back(claimed, [Setback(event, away, refused=False) for event in claimed.events])
         return Drained(set_back=len(claimed.events))
     setbacks = [
         Setback(event, failure.error, failure.refused)

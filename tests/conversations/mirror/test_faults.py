@@ -68,6 +68,23 @@ def test_while_a_store_is_down_writes_go_on_and_later_nothing_is_missing(stores,
     assert stores.differences() == {}
 
 
+def test_when_a_store_is_back_nothing_waits_out_its_pause(stores, proxy, talk):
+    tenant, session = talk
+    drain_all()
+    proxy.down()
+    say(tenant, session, "one", "two", "three")
+    drain()
+    as_owner("UPDATE conversations_mirrorevent SET next_at = now() + interval '5 minutes'")
+
+    proxy.up()
+    stores.search.connection.breaker.reset()
+    say(tenant, session, "the store is back")
+    drain()
+
+    assert events() == 0
+    assert stores.differences() == {}
+
+
 def test_a_store_that_never_answers_costs_a_drain_ten_seconds_and_the_others_nothing(stores, proxy, talk):
     tenant, session = talk
     say(tenant, session, "hello")
