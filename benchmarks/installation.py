@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 from config.embedded.environment import read
@@ -80,6 +82,7 @@ def started(
     command += ["--demo"] if demo else []
     log = folder / "up.log"
     began = time.monotonic()
+    _leave_by_way_of_finally()
     with log.open("wb") as output:
         up = subprocess.Popen(
             command,
@@ -97,6 +100,12 @@ def started(
     finally:
         up.terminate()
         up.wait(60)
+
+
+def _leave_by_way_of_finally() -> None:
+    """Let SIGTERM end this process as an exception does, or `up` would go on without it."""
+    if current_thread() is main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def _wait(url: str, up: "subprocess.Popen[bytes]", log: Path) -> None:
