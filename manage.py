@@ -29,11 +29,15 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     os.environ.setdefault("LOG_LEVEL", "WARNING")  # commands print their own progress
     read_settings()
-    from django.core.management import execute_from_command_line
+    from django.core.management import ManagementUtility, get_commands
     from django.db import OperationalError
 
     try:
-        execute_from_command_line(sys.argv)
+        ManagementUtility(sys.argv).execute()
+    except SystemExit as stop:
+        # Django leaves a name that it does not know with 1, which is for work that was refused or failed.
+        known = {*get_commands(), "help", "version"}
+        sys.exit(stop.code if known.issuperset(sys.argv[1:2]) else 2)
     except OperationalError as error:
         if "--traceback" in sys.argv:
             raise

@@ -14,6 +14,12 @@ COMMANDS = sorted(
     for path in ROOT.glob("*/management/commands/*.py")
     if path.stem not in ("__init__", "bootstrap", "load_demo", "migrate")
 )
+SETTINGS = {
+    "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x",
+    "SECRET_KEY": "s" * 50,
+    "MASTER_KEYS": "k:" + "A" * 43 + "=",
+    "SIGNING_KEY": "A" * 43 + "=",
+}
 BARE = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
 
 
@@ -58,10 +64,15 @@ def test_command_without_an_installation_is_refused_in_one_line(clone: Path) -> 
     assert done.stderr.count("\n") == 1
 
 
-def test_command_without_its_database_is_refused_in_one_line(clone: Path) -> None:
-    keys = {"SECRET_KEY": "s" * 50, "MASTER_KEYS": "k:" + "A" * 43 + "=", "SIGNING_KEY": "A" * 43 + "="}
+def test_a_name_that_is_no_command_is_wrong_usage(clone: Path) -> None:
+    done = run(clone, "purgee", **SETTINGS)
 
-    done = run(clone, "create_tenant", "x", DATABASE_URL="postgresql://nobody@127.0.0.1:1/x", **keys)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Unknown command: 'purgee'")
+
+
+def test_command_without_its_database_is_refused_in_one_line(clone: Path) -> None:
+    done = run(clone, "create_tenant", "x", **SETTINGS)
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("The database does not answer")
