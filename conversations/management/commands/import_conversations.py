@@ -30,7 +30,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("source", type=Path, metavar="FILE|DIR")
         parser.add_argument("--tenant", required=True, metavar="NAME")
-        parser.add_argument("--format", required=True, choices=[one.value for one in Format])
+        parser.add_argument(
+            "--format",
+            required=True,
+            choices=[one.value for one in Format],
+            help="jsonl: a line is an object: session, message (where missing), memory, portrait, customer or summary",
+        )
         parser.add_argument(
             "--mapping", type=Path, metavar="FILE", help="sqlite: JSON that names other tables and columns"
         )
