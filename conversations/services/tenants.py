@@ -21,6 +21,10 @@ def create_tenant(*, name: str, actor: Actor = SYSTEM) -> Tenant:
         name=name, defaults={"id": ids.new_id(now), "created_at": now}
     )
     if not created:
+        if tenant.removed_at is not None:
+            raise Conflict(
+                f"A tenant named {name!r} was removed, and its audit trail keeps the name: take another."
+            )
         raise Conflict(f"A tenant named {name!r} exists.")
     with tenant_scope(tenant.id):
         for owner in (KeyOwner.TENANT, KeyOwner.INDEX):

@@ -124,6 +124,15 @@ def remove_tenant(removal: TenantRemoval, *, actor: Actor, advance: Advance) -> 
     return _conclude(tenant_id, removal.case_id)
 
 
+def removed_tenant(name: str) -> tuple[Tenant, ErasureCase] | None:
+    """A tenant of that name that is gone, and the case with its receipt, which nobody in it can ask for any more."""
+    tenant = Tenant.objects.using("ops").filter(name=name, removed_at__isnull=False).first()
+    if tenant is None:
+        return None
+    with tenant_scope(tenant.id):
+        return tenant, ErasureCase.objects.for_tenant(tenant.id).filter(scope=CaseScope.TENANT).latest("id")
+
+
 def reopen_removal(*, tenant_id: UUID, case_id: UUID, reason: str, basis: str, actor: Actor) -> TenantRemoval:
     """A removal that a restore has undone, agreed upon as it was. Runs inside a tenant scope."""
     removal = TenantRemoval.objects.for_tenant(tenant_id).first() or TenantRemoval(

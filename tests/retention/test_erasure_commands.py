@@ -160,8 +160,24 @@ def test_remove_tenant_erases_everything_and_nothing_of_others(settings):
     with tenant_scope(other.id):
         assert list(Message.objects.live().values_list("id", flat=True)) == kept
         assert DataKey.objects.filter(wrapped__isnull=False).count() == 3
-    with pytest.raises(CommandError, match="no tenant"):
-        removal("acme", "--execute", "--as", "bob")
+
+
+def test_a_tenant_that_is_gone_still_gives_its_receipt_but_not_its_name(settings, tmp_path):
+    settings.CLI_SECOND_PERSON = True
+    tenant = make_tenant()
+    say(tenant, make_session(tenant, customer="ann"), [ago(1)])
+    removal("acme", "--execute", "--as", "alice")
+    done = json.loads(removal("acme", "--execute", "--as", "bob", "--json"))
+    file = tmp_path / "receipt.json"
+
+    again = json.loads(removal("acme", "--execute", "--as", "bob", "--json", "--receipt", str(file)))
+
+    assert again["case"]["id"] == done["case"]["id"]
+    assert verify_receipt(file.read_bytes()).receipt.case == done["case"]["id"]
+    with pytest.raises(CommandError, match="there already"):
+        removal("acme", "--receipt", str(file))
+    with pytest.raises(CommandError, match="was removed"):
+        run("create_tenant", "acme")
 
 
 def test_remove_tenant_leaves_what_a_hold_covers(settings):

@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,13 +13,20 @@ from conversations.services.tenants import get_tenant
 from retention.enums import CaseState
 from retention.models import ErasureCase, TenantRemoval
 from retention.services.erasures import present_case
-from retention.services.tenant_removal import Preview, agree_to_remove, preview_removal, remove_tenant
+from retention.services.tenant_removal import (
+    Preview,
+    agree_to_remove,
+    preview_removal,
+    remove_tenant,
+    removed_tenant,
+)
 
 
 class Command(BaseCommand):
     help = (
         "Removes a tenant. Shows what would be erased; with --execute, run by two people one after the other, erases "
-        "everything, destroys its keys and issues a signed receipt. What a hold defers stays."
+        "everything, destroys its keys and issues a signed receipt. What a hold defers stays. May be"
+        " repeated, for the receipt too."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -27,29 +36,49 @@ class Command(BaseCommand):
             "--basis", required=True, metavar="TEXT", help="the contract or the law that requires it"
         )
         parser.add_argument("--execute", action="store_true")
+        parser.add_argument(
+            "--receipt",
+            type=Path,
+            metavar="FILE",
+            help="write the signed receipt there, as soon as there is one",
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         add_operator(parser)
 
-    def handle(self, *args: Any, name: str, execute: bool, json: bool, **options: Any) -> None:
-        actor = operator(options)
+    def handle(self, *args: Any, name: str, json: bool, **options: Any) -> None:
+        receipt: Path | None = options["receipt"]
+        if receipt is not None and receipt.exists():
+            raise CommandError(f"{receipt} is there already.")
         try:
-            tenant = get_tenant(name)
-            preview = preview_removal(tenant)
-            if not execute:
-                self._show_preview(tenant, preview, json)
-                return
-            removal = agree_to_remove(
-                tenant=tenant, reason=options["reason"], basis=options["basis"], actor=actor
-            )
-            if removal.approved_by is None:
-                self._show_request(tenant, removal, json)
-                return
-            case = self._remove(removal, actor, json)
+            concluded = removed_tenant(name) or self._proceed(name, json, options)
         except Refused as error:
             raise CommandError(error.detail) from error
+        if concluded is None:
+            return
+        tenant, case = concluded
+        if receipt is not None and case.receipt is not None:
+            receipt.write_bytes(bytes(case.receipt))
         self._show_case(tenant, case, json)
         if case.state == CaseState.MIRRORS_PENDING:
             raise CommandError(f"Not verified yet: {case.last_error}. Run it again, or let the worker go on.")
+
+    def _proceed(
+        self, name: str, json: bool, options: Mapping[str, Any]
+    ) -> tuple[Tenant, ErasureCase] | None:
+        """One step further; None while nothing was erased."""
+        actor = operator(options)
+        tenant = get_tenant(name)
+        preview = preview_removal(tenant)
+        if not options["execute"]:
+            self._show_preview(tenant, preview, json)
+            return None
+        removal = agree_to_remove(
+            tenant=tenant, reason=options["reason"], basis=options["basis"], actor=actor
+        )
+        if removal.approved_by is None:
+            self._show_request(tenant, removal, json)
+            return None
+        return tenant, self._remove(removal, actor, json)
 
     def _remove(self, removal: TenantRemoval, actor: Actor, json: bool) -> ErasureCase:
         def advance(what: str, done: int, total: int) -> None:
@@ -92,3 +121,7 @@ class Command(BaseCommand):
         else:
             state = CaseState(case.state).label.lower()
             self.stdout.write(f"Case {case.id}: {state}, {case.keys_destroyed} keys destroyed.")
+            if case.receipt is not None:
+                self.stdout.write(
+                    "Its signed receipt: the same command with --receipt FILE writes it, at any time."
+                )
