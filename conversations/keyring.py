@@ -17,6 +17,7 @@ from conversations.crypto import DataKeyMaterial, MasterKeys
 from conversations.enums import KeyOwner
 from conversations.exceptions import KeyDestroyed
 from conversations.models import DataKey
+from conversations.statements import insert_rows
 from conversations.timed_cache import TimedCache
 
 LIFETIME = 60.0  # seconds a key may be used after it was read
@@ -154,7 +155,7 @@ def sealing_keys(
     found |= {one: _unwrap(row) for row in rows if (one := (KeyOwner(row.owner), row.owner_id)) in missing}
     now = ids.now()
     new = [_new_key(tenant_id, *one, now) for one in wanted if one not in found]
-    DataKey.objects.bulk_create(new)
+    insert_rows(new)
     made = {(KeyOwner(row.owner), row.owner_id): _unwrap(row) for row in new}
     found |= made
     for one in missing:

@@ -19,6 +19,7 @@ from conversations.principals import Actor
 from conversations.querysets import TenantQuerySet
 from conversations.services.contents import keyed_identifier
 from conversations.services.late_arrivals import explain_missing_customer, late_customers, refuse_late
+from conversations.statements import insert_rows
 from conversations.tenancy import tenant_scope
 
 LONGEST_ID = 255
@@ -119,7 +120,7 @@ def ensure_customers(
         for name, at in sorted(missing.items())
         if name not in erased
     ]
-    Customer.objects.bulk_create(new, ignore_conflicts=True)
+    insert_rows(new, on_conflict="ON CONFLICT DO NOTHING")
     if new:
         names = [row.external_id for row in new]
         made = Customer.objects.for_tenant(tenant_id).filter(external_id__in=names).order_by("external_id")

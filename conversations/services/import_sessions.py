@@ -17,6 +17,7 @@ from conversations.services.customers import ensure_customers
 from conversations.services.import_ledger import Ledger
 from conversations.services.late_arrivals import external_digest
 from conversations.services.sessions import new_session, outcome_document, scrubbed_outcome
+from conversations.statements import insert_rows
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def _make(tenant_id: UUID, ledger: Ledger, wanted: Sequence[Wanted], result: Ses
         row = _row(tenant_id, one, customers.get(one.given.customer_id or ""))
         rows.append(row)
         _remember(result, ledger, one, row.id)
-    Session.objects.bulk_create(rows)
+    insert_rows(rows)
     result.made += len(rows)
 
 
