@@ -4,13 +4,15 @@ Django's cursor interpolates parameters in Python, so PostgreSQL plans every sta
 costs more than the statement itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import NOT_PROVIDED, Model
+from psycopg import generators
 from psycopg.rows import tuple_row
 
 
@@ -35,6 +37,17 @@ def execute(
         return cursor.execute(query, values, prepare=prepare, binary=binary)
 
 
+@contextmanager
+def overlapping(meanwhile: Callable[[], None]) -> Iterator[None]:
+    """Statements inside are only sent, and PostgreSQL works on them while `meanwhile` runs. They fail at the end."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
+        # A pipeline does not wait until the socket has taken everything.
+        connection.connection.wait(generators.send(connection.connection.pgconn))
+        meanwhile()
+
+
 def fetch_all(query: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """All rows of a query, answered in binary."""
     with connections[DEFAULT_DB_ALIAS].wrap_database_errors:
@@ -42,7 +55,7 @@ def fetch_all(query: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
 
 
 def insert_rows(rows: Sequence[Model], *, on_conflict: str = "") -> None:
-    """As `bulk_create`, which takes longer to write the values out than PostgreSQL to store them: in one JSON text."""
+    """Like `bulk_create`, in one JSON text: Django writes values out more slowly than PostgreSQL stores them."""
     if not rows:
         return
     meta = rows[0]._meta
@@ -59,7 +72,7 @@ def insert_rows(rows: Sequence[Model], *, on_conflict: str = "") -> None:
 
 
 def _in_json(value: Any) -> Any:
-    """Bytes as PostgreSQL reads them; every other type is its own."""
+    """Bytes as PostgreSQL reads them; every other type goes as it is."""
     if isinstance(value, bytes):
         return f"\\x{value.hex()}"
     if isinstance(value, list) and value and isinstance(value[0], bytes):

@@ -1,7 +1,7 @@
 """Messages of an import: the rows and triggers of an append, for many sessions with a few statements."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -22,7 +22,7 @@ from conversations.services.message_rows import (
     new_message,
 )
 from conversations.services.sessions import name_customer
-from conversations.statements import execute
+from conversations.statements import execute, overlapping
 
 _LOCK = """
     SELECT s.id, s.last_position, s.customer_id, c.external_id
@@ -93,8 +93,13 @@ class Stored:
     refused: list[tuple[ImportedMessage, str, str]] = field(default_factory=list)
 
 
-def store_messages(tenant_id: UUID, ledger: Ledger, ready: Sequence[Ready]) -> Stored:
-    """Append the messages to their sessions, in order. None of them is in the ledger. Runs inside a tenant scope."""
+def store_messages(
+    tenant_id: UUID, ledger: Ledger, ready: Sequence[Ready], *, meanwhile: Callable[[], None]
+) -> Stored:
+    """Append the messages to their sessions, in order. None of them is in the ledger. Runs inside a tenant scope.
+
+    `meanwhile` is called while PostgreSQL works.
+    """
     result = Stored()
     if not ready:
         return result
@@ -117,7 +122,9 @@ def store_messages(tenant_id: UUID, ledger: Ledger, ready: Sequence[Ready]) -> S
         by_session[one.session_id].append(one)
     rows = _rows(tenant_id, ledger, sessions, by_session)
     if rows:
-        _insert(tenant_id, sessions, rows)
+        with overlapping(meanwhile):
+            execute(_INSERT, _values(tenant_id, sessions, rows))
+            ledger.write()
     result.stored = sum(map(len, rows.values()))
     return result
 
@@ -215,12 +222,12 @@ def _rows(
     return rows
 
 
-def _insert(
+def _values(
     tenant_id: UUID, sessions: Mapping[UUID, OpenSession], rows: Mapping[UUID, Sequence[NewMessage]]
-) -> None:
+) -> dict[str, Any]:
     every = [row for several in rows.values() for row in several]
     intents = [Counter(row.intent for row in several if row.intent is not None) for several in rows.values()]
-    values: dict[str, Any] = {
+    return {
         "tenant": tenant_id,
         "bumped": list(rows),
         "counts": [len(several) for several in rows.values()],
@@ -232,7 +239,6 @@ def _insert(
         "position": [row.position for row in every],
         **columns_of(every),
     }
-    execute(_INSERT, values)
 
 
 def _digest(tenant_id: UUID, one: Ready) -> bytes | None:

@@ -1,14 +1,12 @@
 """Storing what `conversations.importing` reads: batch by batch, each one transaction with its ledger.
 
-Interrupted anywhere, the same import again finds in the ledger what is stored and goes on. Reading and scrubbing run
-on a thread of their own while PostgreSQL stores the batch before.
+Interrupted anywhere, the same import again finds in the ledger what is stored and goes on. While PostgreSQL stores a
+batch, the next one is read and scrubbed: without a thread, which would be in the way of whoever prepares a batch.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from queue import Full, Queue
 from typing import Any
 from uuid import UUID
 
@@ -39,7 +37,6 @@ from conversations.tenancy import tenant_scope
 
 BATCH = 2000  # records of one transaction
 BATCH_BYTES = 4 * 1024 * 1024  # of content in one
-AHEAD = 2  # batches read while one is stored
 MOST_ERRORS = 10_000  # told line by line; more are counted
 
 Advance = Callable[[str, int], None]
@@ -113,7 +110,8 @@ def import_records(
     with tenant_scope(tenant_id):
         scrubber = Scrubber(tenant_id)
         scrubber.load()
-    for batch in _read_ahead(records, None if dry_run else scrubber):
+    batches = _ReadAhead(_batches(records, None if dry_run else scrubber))
+    for batch in batches:
         for error in batch.errors:
             report.refuse(error)
         messages = batch.of(ImportedMessage)
@@ -121,7 +119,7 @@ def import_records(
         seen |= {hash(one.session) for one in messages}
         seen |= {hash(one.source_id or one.key) for one in batch.of(ImportedSession)}
         report.sessions = len(seen)
-        _Storing(tenant_id, batch, report).run()
+        _Storing(tenant_id, batch, report, meanwhile=batches.read_on).run()
         done += len(batch.records) + len(batch.errors)
         advance("records", done)
     report.seconds = round(time.monotonic() - started, 3)
@@ -131,8 +129,11 @@ def import_records(
 class _Storing:
     """One batch on its way into the record."""
 
-    def __init__(self, tenant_id: UUID, batch: _Batch, report: ImportReport) -> None:
+    def __init__(
+        self, tenant_id: UUID, batch: _Batch, report: ImportReport, *, meanwhile: Callable[[], None]
+    ) -> None:
         self.tenant_id, self.batch, self.report = tenant_id, batch, report
+        self.meanwhile = meanwhile
 
     def run(self) -> None:
         with tenant_scope(self.tenant_id):
@@ -206,7 +207,7 @@ class _Storing:
                 self.report.skipped += 1
             else:
                 ready[one.key] = Ready(one, self.batch.prepared[id(one)], session_id)
-        result = store_messages(self.tenant_id, self.ledger, list(ready.values()))
+        result = store_messages(self.tenant_id, self.ledger, list(ready.values()), meanwhile=self.meanwhile)
         self.report.stored += result.stored
         self.report.skipped += result.skipped
         for record, code, detail in result.refused:
@@ -286,40 +287,32 @@ class _Storing:
         return {by_identity[one]: found for one, found in self.ledger.find(by_identity).items()}
 
 
-def _read_ahead(records: Iterable[Record | LineError], scrubber: Scrubber | None) -> Iterator[_Batch]:
-    """The records in batches, read on a thread while the caller stores."""
-    ready: Queue[_Batch | BaseException | None] = Queue(AHEAD)
-    stopped = threading.Event()
-
-    def offer(one: _Batch | BaseException | None) -> None:
-        while not stopped.is_set():
-            try:
-                ready.put(one, timeout=0.5)
-            except Full:
-                continue
-            return
-
-    def read() -> None:
-        try:
+def _batches(records: Iterable[Record | LineError], scrubber: Scrubber | None) -> Iterator[_Batch]:
+    batch = _Batch()
+    for record in records:
+        batch.add(record, scrubber)
+        if batch.is_full:
+            yield batch
             batch = _Batch()
-            for record in records:
-                batch.add(record, scrubber)
-                if batch.is_full:
-                    offer(batch)
-                    batch = _Batch()
-                if stopped.is_set():
-                    return
-            if batch.records or batch.errors:
-                offer(batch)
-            offer(None)
-        except BaseException as error:  # noqa: BLE001  (raised where the batches are awaited)
-            offer(error)
+    if batch.records or batch.errors:
+        yield batch
 
-    threading.Thread(target=read, name="import-reader", daemon=True).start()
-    try:
-        while (one := ready.get()) is not None:
-            if isinstance(one, BaseException):
-                raise one
-            yield one
-    finally:
-        stopped.set()
+
+class _ReadAhead:
+    """Batches, of which the next one can be read before its turn."""
+
+    def __init__(self, batches: Iterator[_Batch]) -> None:
+        self._batches = batches
+        self._ahead: list[_Batch | None] = []
+
+    def read_on(self) -> None:
+        if not self._ahead:
+            self._ahead.append(next(self._batches, None))
+
+    def __iter__(self) -> Iterator[_Batch]:
+        while True:
+            self.read_on()
+            batch = self._ahead.pop()
+            if batch is None:
+                return
+            yield batch

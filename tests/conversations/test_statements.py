@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.db import DataError
 
 from conversations import ids
 from conversations.models import Customer, Session, Tenant
-from conversations.statements import insert_rows
+from conversations.statements import execute, insert_rows, overlapping
 from conversations.tenancy import tenant_scope
 from tests.builders import make_tenant
 
@@ -63,3 +64,28 @@ def test_rows_that_are_there_are_left_alone_on_request(tenant: Tenant) -> None:
         insert_rows([again, other], on_conflict="ON CONFLICT DO NOTHING")
 
         assert set(Customer.objects.values_list("id", flat=True)) == {first.id, other.id}
+
+
+def test_what_runs_meanwhile_runs_once_the_statements_are_sent(tenant: Tenant) -> None:
+    names = [f"customer {number} {'x' * 200}" for number in range(5_000)]  # more than a socket takes at once
+    ran: list[str] = []
+
+    with tenant_scope(tenant.id):
+        with overlapping(lambda: ran.append("meanwhile")):
+            insert_rows([Customer(tenant_id=tenant.id, external_id=name) for name in names])
+            ran.append("sent")
+
+        assert ran == ["sent", "meanwhile"]
+        assert set(Customer.objects.values_list("external_id", flat=True)) == set(names)
+
+
+def test_a_statement_that_fails_meanwhile_fails_at_the_end_and_stores_nothing(tenant: Tenant) -> None:
+    ran: list[str] = []
+
+    with pytest.raises(DataError), tenant_scope(tenant.id), overlapping(lambda: ran.append("meanwhile")):
+        insert_rows([Customer(tenant_id=tenant.id, external_id="before")])
+        execute("SELECT 1 / %(none)s::int", {"none": 0})
+
+    assert ran == ["meanwhile"]
+    with tenant_scope(tenant.id):
+        assert not Customer.objects.for_tenant(tenant.id).exists()

@@ -1,4 +1,3 @@
-import sys
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -66,9 +65,6 @@ class Command(BaseCommand):
         mapping = parse_mapping(options["mapping"].read_bytes()) if options["mapping"] else DEFAULT_MAPPING
         records = read_records(source, Format(options["format"]), now=ids.now(), mapping=mapping)
         expected = 0 if quiet or options["format"] == Format.SQLITE else _count_lines(source)
-        sys.setswitchinterval(
-            0.001
-        )  # what PostgreSQL has answered waits for the reader as long, and 5 ms is longer
         with watching(None if quiet else self.stdout.write) as advance:
             report = import_records(
                 tenant_id=tenant_id,
