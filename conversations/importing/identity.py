@@ -1,6 +1,7 @@
 """What makes a record the same record when it is read again, so that nothing is stored twice."""
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TypeGuard
 
@@ -20,6 +21,7 @@ def message_identity(source_id: str) -> bytes:
     return identity("message", source_id)
 
 
+@lru_cache(10_000)  # each message names its session
 def session_identity(name: str) -> bytes:
     """Of a session as messages name it."""
     return identity("session", name)

@@ -51,6 +51,7 @@ class Ledger:
     def write(self) -> None:
         if not self._noted:
             return
-        ids = list(self._noted.values())
-        execute(_NOTE, {"tenant": self._tenant_id, "keys": list(self._noted), "ids": ids})
+        keys = sorted(self._noted)  # as the index holds them
+        ids = [self._noted[key] for key in keys]
+        execute(_NOTE, {"tenant": self._tenant_id, "keys": keys, "ids": ids})
         self._noted.clear()
