@@ -21,6 +21,7 @@ from config.embedded.supervisor import Server
 # Each listener of the event stream holds a thread; idle ones end after a while.
 WEB_THREADS = 64
 WORKER_THREADS = 4
+MILVUS = "milvus"
 _SERVERS = {"DATABASE_URL", "REDIS_URL", "BROKER_URL", "ELASTICSEARCH_URL", "MILVUS_URI"}
 
 
@@ -80,7 +81,7 @@ class Plan:
         if self.milvus:
             found.append(
                 Server(
-                    name="milvus",
+                    name=MILVUS,
                     command=self.milvus.command(),
                     is_ready=self.milvus.is_ready,
                     stop_signal=self.milvus.stop_signal,

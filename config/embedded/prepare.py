@@ -10,33 +10,43 @@ import io
 import json
 import os
 import sys
+import time
 
 import django
 from django.core.management import CommandError, call_command
 
-# A store that is down is degraded, not off: it catches up when it is back.
-_MAY_FAIL = {"ensure_indexes"}
+from config.embedded.process import port_answers
+
+MILVUS_SECONDS = 60.0
 
 
-def main() -> int:
-    """Run the steps; exit status 1 at the first one that must not fail."""
+def main(milvus_port: int | None) -> int:
+    """Run the steps; exit status 1 at the first one that must not fail.
+
+    `milvus_port` is that of a Milvus Lite which is still starting: it loads while the schema is made.
+    """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
 
-    steps = [["migrate", "--noinput"], ["ensure_partitions"], ["ensure_indexes"]]
-    failed = []
-    for step in steps:
-        if not _succeeds(step):
-            failed.append(step[0])
-            if step[0] not in _MAY_FAIL:
-                return 1
+    if not (_succeeds("migrate", "--noinput") and _succeeds("ensure_partitions")):
+        return 1
     made = io.StringIO()
     call_command("bootstrap", "--json", stdout=made)
+    if milvus_port is not None:
+        _wait_for(milvus_port)
+    # A store that is away is degraded, not off: it is caught up with when it is back.
+    failed = [] if _succeeds("ensure_indexes") else ["ensure_indexes"]
     sys.stdout.write(json.dumps({"bootstrap": json.loads(made.getvalue()), "failed": failed}))
     return 0
 
 
-def _succeeds(step: list[str]) -> bool:
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + MILVUS_SECONDS
+    while not port_answers("127.0.0.1", port) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _succeeds(*step: str) -> bool:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             call_command(*step)
@@ -49,4 +59,4 @@ def _succeeds(step: list[str]) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(int(sys.argv[1]) if sys.argv[1:] else None))

@@ -17,7 +17,7 @@ from config.embedded import environment
 from config.embedded.exceptions import EmbeddedError
 from config.embedded.folder import DataFolder
 from config.embedded.options import Options, documented_variables, parse, refuse_taken_address
-from config.embedded.plan import Plan, make_plan, web_server, worker
+from config.embedded.plan import MILVUS, Plan, make_plan, web_server, worker
 from config.embedded.postgres import left_behind
 from config.embedded.process import command_name, follow_parent
 from config.embedded.screen import Screen
@@ -87,6 +87,8 @@ class Up:
         self._start_stores(supervisor)
         with self.screen.step("schema and indexes"):
             password = self._prepare(supervisor)
+            if self.plan.milvus:
+                supervisor.wait_ready(MILVUS)
         self._serve(supervisor)
         if self.options.demo:
             self._load_demo(supervisor)
@@ -109,14 +111,17 @@ class Up:
         for store in stores:
             supervisor.start(store)
         for store in stores:
-            with self.screen.step(store.name):
-                supervisor.wait_ready(store.name)
+            if store.name != MILVUS:  # slow to load, and not needed before the schema stands
+                with self.screen.step(store.name):
+                    supervisor.wait_ready(store.name)
         if self.plan.postgres:
             self.plan.postgres.ensure_database()
 
     def _prepare(self, supervisor: Supervisor) -> str | None:
         """Bring the schema up to date; the admin's password when this was the first start."""
-        answer = json.loads(supervisor.run("prepare", [sys.executable, "-m", "config.embedded.prepare"]))
+        command = [sys.executable, "-m", "config.embedded.prepare"]
+        command += [str(self.plan.milvus.port)] if self.plan.milvus else []
+        answer = json.loads(supervisor.run("prepare", command))
         for step in answer["failed"]:
             self.screen.say(
                 f"{step} did not succeed; {self.folder.logs / 'prepare.log'} says why.", style="yellow"
