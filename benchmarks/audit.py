@@ -38,8 +38,8 @@ def _measure(options: argparse.Namespace) -> None:
     from django.core.management import call_command  # noqa: PLC0415
 
     from conversations.services.tenants import create_tenant  # noqa: PLC0415
-    from retention.services.audit_verifying import verify_audit  # noqa: PLC0415
-    from retention.services.sealing import seal_audit  # noqa: PLC0415
+    from retention.services.audit.sealing import seal_audit  # noqa: PLC0415
+    from retention.services.audit.verifying import verify_audit  # noqa: PLC0415
 
     call_command("ensure_partitions", verbosity=0)
     tenant = create_tenant(name="bench")

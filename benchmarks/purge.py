@@ -65,7 +65,7 @@ def _measure(options: argparse.Namespace) -> None:
 def _compare_logs(messages: int, monday: datetime) -> None:
     """The same rows once as a partition and once row by row, both by the purge itself."""
     from retention.enums import RecordClass  # noqa: PLC0415  (settings first)
-    from retention.services.partition_drops import drop_ended_partitions  # noqa: PLC0415
+    from retention.services.purges.partition_drops import drop_ended_partitions  # noqa: PLC0415
 
     tenant = forgetful_tenant("dropped")
     fill(tenant, messages, monday)
@@ -200,7 +200,7 @@ def forgetful_tenant(name: str) -> Any:
 
 def purge_messages(tenant: Any) -> None:
     from retention.enums import RecordClass  # noqa: PLC0415  (settings first)
-    from retention.services.purges import purge  # noqa: PLC0415
+    from retention.services.purges.runs import purge  # noqa: PLC0415
 
     purge(tenant_id=tenant.id, record_class=RecordClass.MESSAGES, actor=_system())
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from retention.models import LegalHold, PurgeRun
-from retention.services.purges import Preview, merkle_root
+from retention.services.purges.runs import Preview, merkle_root
 
 
 def show_run(run: PurgeRun) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from conversations.principals import SYSTEM
-from retention.services import sealing
-from retention.services.erasures_execution import follow_cases
-from retention.services.evidence import make_pending_evidence
-from retention.services.export_files import expire_exports
-from retention.services.schedule import purge_due
+from retention.services.audit import sealing
+from retention.services.erasures.execution import follow_cases
+from retention.services.exports.evidence import make_pending_evidence
+from retention.services.exports.file_store import expire_exports
+from retention.services.purges.schedule import purge_due
 from retention.services.tenant_removal import follow_removals
 
 log = structlog.get_logger(__name__)

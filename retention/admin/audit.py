@@ -20,8 +20,8 @@ from conversations.models import AuditEvent
 from conversations.services import audit
 from conversations.staff.rights import Right
 from retention.models import AuditCheckpoint
-from retention.services.audit_reading import EventFilter, find_events, leaves_of, prove_event
-from retention.services.audit_verifying import verify_audit
+from retention.services.audit.reading import EventFilter, find_events, leaves_of, prove_event
+from retention.services.audit.verifying import verify_audit
 
 MOST_EXPORTED = 10_000
 COLUMNS = (

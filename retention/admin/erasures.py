@@ -21,8 +21,8 @@ from conversations.staff.rights import Right
 from conversations.transcripts.visible import visible
 from retention.models import ErasureCase, ErasureTask
 from retention.receipts import MAX_SIZE, ReceiptRefused, Verification, verify_receipt
-from retention.services.erasure_previews import preview_erasure, request_for
-from retention.services.erasures import get_case, open_erasure
+from retention.services.erasures.cases import get_case, open_erasure
+from retention.services.erasures.previews import preview_erasure, request_for
 
 
 class Erasures(Page):

@@ -18,9 +18,9 @@ from conversations.services.masking import Masker
 from conversations.staff.rights import Right
 from retention.enums import ExportState
 from retention.models import ExportJob
-from retention.services.customer_exports import export_customer
-from retention.services.erasure_previews import preview_erasure, request_for
-from retention.services.evidence import (
+from retention.services.erasures.previews import preview_erasure, request_for
+from retention.services.exports.customers import export_customer
+from retention.services.exports.evidence import (
     MOST_SESSIONS,
     get_export,
     open_evidence,

@@ -31,7 +31,7 @@ from retention.services.policies import (
     state_of,
     to_policy,
 )
-from retention.services.purges import preview
+from retention.services.purges.runs import preview
 
 _MODES = (
     (ArchiveMode.SEALED, "Sealed: the originals, encrypted"),

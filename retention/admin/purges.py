@@ -18,7 +18,7 @@ from retention.admin.samples import MOST_COUNTED, read_samples, samples_of
 from retention.enums import RecordClass, RunState
 from retention.models import PurgeBatch, PurgeRun
 from retention.services.pending_stores import events_waiting
-from retention.services.purges import begin_run, confirm_run, merkle_root, only_purge, preview
+from retention.services.purges.runs import begin_run, confirm_run, merkle_root, only_purge, preview
 from retention.tasks import wake_purge
 
 

@@ -14,7 +14,7 @@ from conversations.services.masking import Masker
 from conversations.transcripts.visible import visible
 from retention.enums import RecordClass
 from retention.models import ArchiveRecord
-from retention.services.purges import Preview
+from retention.services.purges.runs import Preview
 
 SAMPLES = 5  # shown of each class
 MOST_COUNTED = 10_000  # records that a preview looks at, of each class

@@ -19,8 +19,8 @@ from conversations.services import audit
 from conversations.tenancy import tenant_scope
 from retention.api.views import ComplianceView
 from retention.audit_walk import Finding
-from retention.services.audit_reading import EventFilter, Proof, find_events, leaves_of, prove_event
-from retention.services.audit_verifying import verify_audit
+from retention.services.audit.reading import EventFilter, Proof, find_events, leaves_of, prove_event
+from retention.services.audit.verifying import verify_audit
 
 
 class AuditEventsQuery(PageQuery, frozen=True, kw_only=True):

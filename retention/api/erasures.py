@@ -17,7 +17,7 @@ from retention.api.shapes import Reason
 from retention.api.views import ComplianceView
 from retention.models import ErasureCase
 from retention.receipts import Receipt
-from retention.services.erasures import Request, get_case, open_erasure, present_case
+from retention.services.erasures.cases import Request, get_case, open_erasure, present_case
 
 Basis = Annotated[str, Meta(min_length=1, max_length=500)]
 

@@ -18,8 +18,8 @@ from conversations.services.reading import external_ids
 from retention.api.views import ComplianceView
 from retention.enums import ExportState
 from retention.models import ExportJob
-from retention.services.customer_exports import export_customer, manifest_of
-from retention.services.export_files import open_export
+from retention.services.exports.customers import export_customer, manifest_of
+from retention.services.exports.file_store import open_export
 
 ZIP = "application/zip"
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from conversations import ids
 from conversations.api.metrics import Reading
-from retention.services.watchdog import watch
+from retention.services.purges.watchdog import watch
 
 
 def read_promises() -> Iterator[Reading]:

@@ -11,7 +11,7 @@ from retention.api.views import ComplianceView
 from retention.enums import PolicyState
 from retention.policies import check_policy
 from retention.services.policies import PolicyVersion, approve_policy, put_policy, read_policies
-from retention.services.purges import preview
+from retention.services.purges.runs import preview
 
 
 class RetentionPolicyView(ComplianceView):

@@ -13,7 +13,7 @@ from retention.api.shapes import PurgeRunOut, ReasonBody
 from retention.api.views import ComplianceView
 from retention.models import PurgeRun
 from retention.presenters import show_run
-from retention.services.purges import confirm_run
+from retention.services.purges.runs import confirm_run
 from retention.tasks import wake_purge
 
 

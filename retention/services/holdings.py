@@ -12,8 +12,8 @@ from conversations.services.holdings import messages_of, sessions_of
 from conversations.services.reading import external_ids
 from retention.enums import ExportKind
 from retention.models import ArchiveRecord, DeferredRecords, ExportJob
-from retention.services import export_files
 from retention.services.archiving import open_record
+from retention.services.exports import file_store
 
 PAGE = 500
 
@@ -57,7 +57,7 @@ class ExportHolding:
         yield from ()  # copies of what the other holdings export
 
     def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
-        return export_files.remove_exports(self._rows(tenant_id, target))
+        return file_store.remove_exports(self._rows(tenant_id, target))
 
     def _rows(self, tenant_id: UUID, target: Target) -> QuerySet[ExportJob]:
         sessions = _sessions_with(tenant_id, target)

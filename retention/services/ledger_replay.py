@@ -15,7 +15,8 @@ from conversations.tenancy import tenant_scope
 from retention import ledger
 from retention.ledger import Entry
 from retention.models import ErasureCase, TenantRemoval
-from retention.services import erasures, tenant_removal
+from retention.services import tenant_removal
+from retention.services.erasures import cases
 from retention.services.holdings import archive_of
 
 REASON = "Replayed from the erasure ledger after a restore."
@@ -35,7 +36,7 @@ def replay_ledger() -> Replayed:
     """Open every case of the ledger that the database does not know; LedgerBroken before anything is changed.
 
     Each is one transaction: hidden and unreadable when this returns. Beat then carries them out, or
-    `erasures_execution.follow_cases`.
+    `erasures.execution.follow_cases`.
     """
     replayed = Replayed()
     keyring.forget()
@@ -58,7 +59,7 @@ def _replay(entry: Entry, replayed: Replayed) -> None:
     elif not _is_there(entry, target):
         replayed.absent += 1
     else:
-        erasures.open_case(
+        cases.open_case(
             tenant_id=entry.tenant,
             target=target,
             reason=REASON,

@@ -9,9 +9,11 @@ from django.db.models import Q
 from conversations import ids
 from conversations.ports import Expiry, PurgedIds, Target
 from conversations.principals import Actor
-from retention.services import erasures, holds, partition_drops
+from retention.services import holds
+from retention.services.erasures import cases
 from retention.services.policies import expiries, policy_in_force
-from retention.services.purgeable_summaries import SummaryOver, summaries_over
+from retention.services.purges import partition_drops
+from retention.services.purges.summaries import SummaryOver, summaries_over
 
 
 class RetentionLifecycle:
@@ -43,6 +45,6 @@ class RetentionLifecycle:
     def open_erasure(
         self, *, tenant_id: UUID, target: Target, actor: Actor, reason: str, basis: str
     ) -> Mapping[str, Any]:
-        return erasures.delete_through_api(
+        return cases.delete_through_api(
             tenant_id=tenant_id, target=target, actor=actor, reason=reason, basis=basis
         )

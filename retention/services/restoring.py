@@ -32,9 +32,9 @@ from conversations.services.gate import close_gate, move_gate, read_gate
 from conversations.services.partitions import ensure_partitions
 from conversations.tenancy import tenant_scope
 from retention.models import AuditCheckpoint, TenantRemoval
-from retention.services.erasures_execution import follow_cases
+from retention.services.audit.sealing import witness_of
+from retention.services.erasures.execution import follow_cases
 from retention.services.ledger_replay import Replayed, replay_ledger
-from retention.services.sealing import witness_of
 from retention.services.tenant_removal import remove_tenant, shut_out
 
 PATIENCE = (

@@ -37,8 +37,10 @@ from conversations.services import api_keys, audit
 from conversations.tenancy import tenant_scope
 from retention.enums import CaseScope, CaseState
 from retention.models import ArchiveRecord, ErasureCase, ErasureTask, ExportJob, TenantRemoval
-from retention.services import deferring, erasures, erasures_execution, export_files, hiding, locks
-from retention.services.erasures_execution import Unfinished
+from retention.services import locks
+from retention.services.erasures import cases, deferring, execution, hiding
+from retention.services.erasures.execution import Unfinished
+from retention.services.exports import file_store
 from retention.two_persons import person, require_another
 
 Advance = Callable[[str, int, int], None]
@@ -105,13 +107,13 @@ def remove_tenant(removal: TenantRemoval, *, actor: Actor, advance: Advance) -> 
         raise Conflict("Another person has to agree first.")
     tenant_id = removal.tenant_id
     with tenant_scope(tenant_id):
-        case = erasures.get_case(tenant_id, removal.case_id)
+        case = cases.get_case(tenant_id, removal.case_id)
     if case.state == CaseState.EXECUTING:
-        erasures_execution.write_ledger(case)
+        execution.write_ledger(case)
     shut_out(tenant_id, actor)
     for number, target in enumerate(_targets(tenant_id), 1):
         with tenant_scope(tenant_id):
-            erasures.open_case(
+            cases.open_case(
                 tenant_id=tenant_id,
                 target=target,
                 reason=removal.reason,
@@ -146,7 +148,7 @@ def reopen_removal(*, tenant_id: UUID, case_id: UUID, reason: str, basis: str, a
 
 
 def _open_case(removal: TenantRemoval, actor: Actor, case_id: UUID | None = None) -> ErasureCase:
-    return erasures.new_case(
+    return cases.new_case(
         removal.tenant_id,
         Target(),
         reason=removal.reason,
@@ -184,15 +186,15 @@ def _targets(tenant_id: UUID) -> Iterator[Target]:
 
 
 def _carry_out_all(tenant_id: UUID, advance: Advance) -> None:
-    cases = ErasureCase.objects.using("ops").filter(tenant_id=tenant_id).exclude(scope=CaseScope.TENANT)
-    unfinished = cases.exclude(state__in=[CaseState.VERIFIED, CaseState.DEFERRED])
-    total = cases.count()
+    all_cases = ErasureCase.objects.using("ops").filter(tenant_id=tenant_id).exclude(scope=CaseScope.TENANT)
+    unfinished = all_cases.exclude(state__in=[CaseState.VERIFIED, CaseState.DEFERRED])
+    total = all_cases.count()
     for case in list(unfinished.order_by("id")):
-        erasures_execution.advance(tenant_id, case.id)
+        execution.advance(tenant_id, case.id)
         advance("erased", total - unfinished.count(), total)
-    erasures_execution.rebuild_for_waiting()
+    execution.rebuild_for_waiting()
     for case in list(unfinished.order_by("id")):
-        erasures_execution.carry_out(case)
+        execution.carry_out(case)
         advance("erased", total - unfinished.count(), total)
 
 
@@ -206,7 +208,7 @@ def follow_removals() -> None:
 def _conclude(tenant_id: UUID, case_id: UUID) -> ErasureCase:
     """The receipt of the whole; without deferrals the rest of the tenant goes, and its keys."""
     with tenant_scope(tenant_id):
-        case = erasures.get_case(tenant_id, case_id)
+        case = cases.get_case(tenant_id, case_id)
         parts = ErasureCase.objects.for_tenant(tenant_id).exclude(scope=CaseScope.TENANT)
         case.deferrals = [deferral for part in parts for deferral in part.deferrals]
         finished = not parts.exclude(state__in=[CaseState.VERIFIED, CaseState.DEFERRED]).exists()
@@ -221,7 +223,7 @@ def _conclude(tenant_id: UUID, case_id: UUID) -> ErasureCase:
     with tenant_scope(tenant_id):
         if not case.deferrals:
             case.keys_destroyed += _destroy_keys(tenant_id)
-        erasures_execution.conclude(case)
+        execution.conclude(case)
     if case.state == CaseState.VERIFIED:
         Tenant.objects.using("ops").filter(id=tenant_id).update(removed_at=ids.now())
     return case
@@ -229,7 +231,7 @@ def _conclude(tenant_id: UUID, case_id: UUID) -> ErasureCase:
 
 def _put_off(case: ErasureCase, why: str) -> ErasureCase:
     case.state, case.last_error = CaseState.MIRRORS_PENDING, why[:300]
-    case.next_at = ids.now() + erasures_execution.LOOK_AGAIN
+    case.next_at = ids.now() + execution.LOOK_AGAIN
     with tenant_scope(case.tenant_id):
         case.save(update_fields=["state", "last_error", "next_at", "deferrals", "keys_destroyed"])
     return case
@@ -243,10 +245,10 @@ def _end_the_rest(case: ErasureCase) -> None:
         hidden = [hiding.HiddenRow("memory", one) for one in memories.values_list("id", flat=True)]
         hiding.leave_tombstones(case, hidden, reason="erased")
         memories.delete()
-        export_files.remove_exports(ExportJob.objects.for_tenant(tenant_id))
+        file_store.remove_exports(ExportJob.objects.for_tenant(tenant_id))
         for model in LEFT_OVER:
             model.objects.for_tenant(tenant_id).delete()
-    erasures_execution.verify_stores(case)
+    execution.verify_stores(case)
 
 
 def _sum_up(case: ErasureCase, parts: QuerySet[ErasureCase]) -> None:

@@ -5,8 +5,8 @@ import zipfile
 
 import msgspec
 
-from retention.services.evidence import make_pending_evidence
-from retention.services.sealing import seal_audit
+from retention.services.audit.sealing import seal_audit
+from retention.services.exports.evidence import make_pending_evidence
 from tests.admin.browser import Officer
 
 

@@ -17,13 +17,13 @@ from retention.enums import ArchiveMode, RecordClass
 from retention.models import ArchiveRecord, ErasureCase, ExportJob, LegalHold, PurgeRun
 from retention.periods import Period
 from retention.policies import Policy
-from retention.services.erasures import Request, open_erasure
-from retention.services.erasures_execution import follow_cases
-from retention.services.evidence import make_pending_evidence, request_evidence
+from retention.services.audit.sealing import seal_audit
+from retention.services.erasures.cases import Request, open_erasure
+from retention.services.erasures.execution import follow_cases
+from retention.services.exports.evidence import make_pending_evidence, request_evidence
 from retention.services.holds import HoldScope, place_hold
 from retention.services.policies import put_policy
-from retention.services.purges import purge
-from retention.services.sealing import seal_audit
+from retention.services.purges.runs import purge
 from tests.retention.factories import ago
 
 LISTS = {

@@ -3,15 +3,16 @@
 import re
 from collections.abc import Callable
 
+from retention.services.erasures_execution import follow_cases
+
 from conversations.mirror.drain import drain
 from conversations.models import Message, Tenant
 from conversations.principals import SYSTEM
 from conversations.tenancy import tenant_scope
 from retention.enums import CaseState, ExportState, RecordClass
 from retention.models import ArchiveRecord, ErasureCase, ExportJob
-from retention.services.erasures_execution import follow_cases
+from retention.services.audit.sealing import seal_audit
 from retention.services.purges import purge
-from retention.services.sealing import seal_audit
 from tests.admin import evidence
 from tests.admin.browser import Officer
 from tests.retention.factories import ago, make_session, say

@@ -9,7 +9,7 @@ from django.test import Client
 from benchmarks.back_office import SHORTER
 from conversations.models import Tenant
 from retention.admin import policies
-from retention.services.purges import preview
+from retention.services.purges.runs import preview
 from tests.retention.factories import ago, make_session, say
 
 

@@ -23,7 +23,7 @@ from retention.services.archive import search_archive
 from retention.services.archiving import open_record
 from retention.services.holds import HoldScope, place_hold
 from retention.services.policies import approve_policy, put_policy
-from retention.services.purges import purge
+from retention.services.purges.runs import purge
 from tests.retention.factories import ALICE, BOB, ago, make_session, make_tenant, say
 from tests.retention.test_purges import change
 

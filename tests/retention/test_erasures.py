@@ -8,8 +8,8 @@ from conversations.services import reading
 from conversations.tenancy import tenant_scope
 from retention.enums import CaseState
 from retention.receipts import verify_receipt
-from retention.services.erasures import Request, open_erasure
-from retention.services.erasures_execution import carry_out
+from retention.services.erasures.cases import Request, open_erasure
+from retention.services.erasures.execution import carry_out
 from tests.retention.factories import ALICE, ago, make_session, make_tenant, say
 
 pytestmark = pytest.mark.usefixtures("database", "data_dir", "postgresql_alone")

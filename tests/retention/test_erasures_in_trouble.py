@@ -25,11 +25,11 @@ from retention import ledger
 from retention.enums import CaseState, ExportState, RecordClass
 from retention.models import ArchiveRecord, ErasureCase, ExportJob
 from retention.receipts import verify_receipt
-from retention.services import evidence
 from retention.services.archiving import open_record
-from retention.services.erasures_execution import carry_out, follow_cases
-from retention.services.evidence import make_pending_evidence, request_evidence
-from retention.services.purges import purge
+from retention.services.erasures.execution import carry_out, follow_cases
+from retention.services.exports import evidence
+from retention.services.exports.evidence import make_pending_evidence, request_evidence
+from retention.services.purges.runs import purge
 from tests.retention.ambush import kill_in_the_second_batch
 from tests.retention.factories import ALICE, ago, make_session, make_tenant, say
 from tests.retention.test_erasures import erase

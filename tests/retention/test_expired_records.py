@@ -9,10 +9,10 @@ from conversations.models import Tombstone
 from conversations.principals import SYSTEM
 from retention.enums import RecordClass
 from retention.models import ErasureCase, ErasureTask, LegalHold, PurgeBatch, PurgeRun
-from retention.services.erasures_execution import carry_out
-from retention.services.expired_records import remove_expired_records
+from retention.services.erasures.execution import carry_out
 from retention.services.holds import HoldScope, place_hold, release_hold
-from retention.services.purges import purge
+from retention.services.purges.expired_records import remove_expired_records
+from retention.services.purges.runs import purge
 from tests.retention.factories import ALICE, BOB, ago, make_session, make_tenant, say
 from tests.retention.test_erasures import erase
 

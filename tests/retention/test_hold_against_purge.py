@@ -13,7 +13,7 @@ from conversations.tenancy import tenant_scope
 from retention.enums import ArchiveMode, RecordClass
 from retention.models import RetentionPolicy
 from retention.services.holds import HoldScope, place_hold
-from retention.services.purges import purge
+from retention.services.purges.runs import purge
 from tests.retention.factories import ALICE, ago, make_session, make_tenant, say
 
 INTERLEAVINGS = 500
@@ -21,7 +21,8 @@ ROWS = 6
 
 
 def test_500_interleavings_of_hold_and_purge_lose_no_held_row(database, monkeypatch):
-    monkeypatch.setattr("retention.services.purges.BATCH", 1)  # a place for the hold between any two rows
+    # One row each, so that a hold can be placed between any two of them.
+    monkeypatch.setattr("retention.services.purges.runs.BATCH", 1)
     chance = random.Random(7)
     left = Counter()
 

@@ -5,7 +5,7 @@ from conversations.principals import SYSTEM
 from conversations.tenancy import tenant_scope
 from retention.enums import RecordClass, RunState
 from retention.models import ArchiveRecord, PurgeBatch, PurgeRun
-from retention.services.purges import merkle_root, purge
+from retention.services.purges.runs import merkle_root, purge
 from tests.retention.ambush import kill_in_the_second_batch
 from tests.retention.factories import ago, make_session, make_tenant, say
 

@@ -20,11 +20,11 @@ from portraits.services.folding import fold_all
 from retention.enums import ArchiveMode, RecordClass, RunState
 from retention.models import PurgedRange, PurgeRun
 from retention.policies import DEFAULT_POLICY
-from retention.services.disposition import leaf_of
 from retention.services.holds import HoldScope, place_hold
-from retention.services.partition_drops import drop_ended_partitions
 from retention.services.policies import approve_policy, put_policy
-from retention.services.purges import merkle_root, purge
+from retention.services.purges.disposition import leaf_of
+from retention.services.purges.partition_drops import drop_ended_partitions
+from retention.services.purges.runs import merkle_root, purge
 from tests.retention.factories import ALICE, BOB, ago, make_session, make_tenant, say
 from tests.retention.test_purges import change
 

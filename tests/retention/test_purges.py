@@ -18,7 +18,7 @@ from retention.policies import DEFAULT_POLICY, Policy
 from retention.services.archiving import open_record
 from retention.services.holds import HoldScope, place_hold, release_hold
 from retention.services.policies import approve_policy, put_policy
-from retention.services.purges import confirm_run, preview, purge
+from retention.services.purges.runs import confirm_run, preview, purge
 from tests.retention.factories import ALICE, BOB, ago, make_session, make_tenant, say
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -154,7 +154,7 @@ def test_preview_counts_and_changes_nothing():
 
 
 def test_batches_add_up_to_their_run(monkeypatch):
-    monkeypatch.setattr("retention.services.purges.BATCH", 7)
+    monkeypatch.setattr("retention.services.purges.runs.BATCH", 7)
     tenant = make_tenant()
     session = make_session(tenant, made_at=ago(200))
     say(tenant, session, [ago(100)] * 20)

@@ -14,7 +14,7 @@ from conversations.tenancy import tenant_scope
 from retention.enums import RecordClass, RunState
 from retention.models import ArchiveRecord
 from retention.services.holds import HoldScope, place_hold
-from retention.services.purges import purge
+from retention.services.purges.runs import purge
 from tests.retention.factories import ALICE, ago, make_session, make_tenant, say
 
 pytestmark = pytest.mark.usefixtures("database")

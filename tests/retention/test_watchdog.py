@@ -6,10 +6,10 @@ from django.test import Client
 from conversations import ids
 from conversations.principals import SYSTEM
 from retention.enums import RecordClass
-from retention.services import watchdog
 from retention.services.holds import HoldScope, place_hold
-from retention.services.purges import purge
-from retention.services.schedule import purge_due
+from retention.services.purges import watchdog
+from retention.services.purges.runs import purge
+from retention.services.purges.schedule import purge_due
 from tests.retention.factories import ALICE, ago, make_session, make_tenant, say
 
 pytestmark = pytest.mark.usefixtures("database")

@@ -12,7 +12,7 @@ from conversations.principals import Actor, ActorKind
 from conversations.services import audit
 from conversations.tenancy import tenant_scope
 from retention.models import AuditCheckpoint
-from retention.services.sealing import seal_audit
+from retention.services.audit.sealing import seal_audit
 
 OFFICER = Actor(ActorKind.AGENT, "olga")
 TABLES = ("conversations_auditevent", "conversations_auditleaf", "retention_auditcheckpoint")

@@ -9,8 +9,8 @@ from conversations.management.operators import add_operator, operator
 from conversations.services.tenants import get_tenant
 from retention.enums import CaseState
 from retention.models import ErasureCase
-from retention.services.erasures import Request, open_erasure, present_case
-from retention.services.erasures_execution import carry_out
+from retention.services.erasures.cases import Request, open_erasure, present_case
+from retention.services.erasures.execution import carry_out
 
 BASIS = "GDPR 17 (1)"
 

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from conversations.exceptions import Refused
 from conversations.management.operators import add_operator, operator
 from conversations.services.tenants import get_tenant
-from retention.services.customer_exports import write_customer
+from retention.services.exports.customers import write_customer
 
 
 class Command(BaseCommand):

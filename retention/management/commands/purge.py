@@ -11,9 +11,9 @@ from conversations.principals import Actor
 from conversations.services.tenants import all_tenants, get_tenant
 from retention.enums import RecordClass, RunState
 from retention.presenters import show_preview, show_run
-from retention.services.audit_pruning import prune_audit
-from retention.services.partition_drops import DROPPABLE, drop_ended_partitions
-from retention.services.purges import preview, purge
+from retention.services.audit.pruning import prune_audit
+from retention.services.purges.partition_drops import DROPPABLE, drop_ended_partitions
+from retention.services.purges.runs import preview, purge
 
 _DONE = (
     "{tenant}, {class}: {candidates} due, {held} held, {archived} archived, {destroyed} destroyed: {state}"

@@ -12,7 +12,7 @@ from conversations.principals import Actor
 from conversations.services.tenants import get_tenant
 from retention.enums import CaseState
 from retention.models import ErasureCase, TenantRemoval
-from retention.services.erasures import present_case
+from retention.services.erasures.cases import present_case
 from retention.services.tenant_removal import (
     Preview,
     agree_to_remove,

@@ -3,7 +3,7 @@ from typing import Any
 import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from retention.services.sealing import Sealed, seal_audit
+from retention.services.audit.sealing import Sealed, seal_audit
 
 
 class Command(BaseCommand):

@@ -8,7 +8,7 @@ from conversations.exceptions import Refused
 from conversations.management.progress import watching
 from conversations.services.tenants import get_tenant
 from retention.audit_walk import Finding
-from retention.services.audit_verifying import verify_audit
+from retention.services.audit.verifying import verify_audit
 
 
 class Command(BaseCommand):

@@ -20,7 +20,7 @@ from conversations.api.operations import Operation, operation_of
 from conversations.api.views import TenantView
 from conversations.principals import SYSTEM
 from retention.enums import RecordClass
-from retention.services.purges import purge
+from retention.services.purges.runs import purge
 from tests.conversations.api.conftest import Caller
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

@@ -3,7 +3,7 @@ import pytest
 from conversations.models import AuditEvent
 from conversations.principals import SYSTEM
 from retention.enums import RecordClass
-from retention.services.purges import purge
+from retention.services.purges.runs import purge
 from tests.retention.api.test_holds import HOLD, converse
 from tests.retention.factories import ago
 

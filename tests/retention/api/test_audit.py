@@ -12,7 +12,7 @@ from conversations import merkle
 from conversations.checkpoints import Checkpoint
 from conversations.models import AuditEvent
 from conversations.signing import PublicKey
-from retention.services.sealing import seal_audit
+from retention.services.audit.sealing import seal_audit
 from tests.retention.trails import tamper
 
 

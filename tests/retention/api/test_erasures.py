@@ -8,7 +8,7 @@ from conversations.models import AuditEvent, Customer, DataKey, Message
 from conversations.tenancy import tenant_scope
 from retention.models import ErasureCase
 from retention.receipts import verify_receipt
-from retention.services.erasures_execution import carry_out, follow_cases
+from retention.services.erasures.execution import carry_out, follow_cases
 from tests.retention.api.test_holds import HOLD, converse
 
 pytestmark = pytest.mark.usefixtures("postgresql_alone", "data_dir")

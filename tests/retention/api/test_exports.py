@@ -11,8 +11,8 @@ import pytest
 from conversations.models import AuditEvent
 from conversations.tenancy import tenant_scope
 from retention.models import ErasureCase, ExportJob
-from retention.services.erasures_execution import carry_out
-from retention.services.export_files import expire_exports
+from retention.services.erasures.execution import carry_out
+from retention.services.exports.file_store import expire_exports
 from tests.retention.api.test_erasures import WHY
 from tests.retention.api.test_holds import converse
 

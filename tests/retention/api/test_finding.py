@@ -6,7 +6,7 @@ from conversations.models import AuditEvent
 from conversations.principals import SYSTEM
 from conversations.tenancy import tenant_scope
 from retention.enums import RecordClass
-from retention.services.purges import purge
+from retention.services.purges.runs import purge
 from tests.retention.factories import ago
 
 pytestmark = pytest.mark.usefixtures("postgresql_alone")

@@ -5,7 +5,7 @@ import pytest
 from conversations.models import AuditEvent
 from conversations.principals import SYSTEM
 from retention.enums import RecordClass
-from retention.services.purges import purge
+from retention.services.purges.runs import purge
 from tests.retention.factories import ago
 
 HOLD = {"matter": "Case 7", "reason": "A claim was filed."}

@@ -4,7 +4,7 @@ import pytest
 
 from conversations.principals import SYSTEM
 from retention.enums import RecordClass
-from retention.services.purges import purge
+from retention.services.purges.runs import purge
 from tests.retention.api.test_holds import converse
 from tests.retention.api.test_policies import POLICY
 

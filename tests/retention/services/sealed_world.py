@@ -21,7 +21,7 @@ from portraits.enums import Provenance
 from portraits.services.storage import change_portrait
 from portraits.state import Summary
 from retention.enums import RecordClass
-from retention.services.purges import purge
+from retention.services.purges.runs import purge
 from tests.retention.factories import ago, make_session, make_tenant, say
 
 
@@ -61,7 +61,7 @@ def make_world(name: str = "acme", messages: int = 3) -> World:
 
 
 def _pack_deferred(tenant_id: UUID, customer_id: UUID) -> None:
-    """A package of what an erasure of somebody else had to defer, as `retention.services.deferring` makes it."""
+    """A package of what an erasure of somebody else had to defer, as `retention.services.erasures.deferring` makes it."""
     from retention.models import DeferredRecords, ErasureCase
 
     case = ErasureCase.objects.create(

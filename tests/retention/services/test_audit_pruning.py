@@ -17,11 +17,11 @@ from conversations.principals import SYSTEM
 from conversations.services.partitions import ensure_partitions, list_partitions
 from conversations.signing import SigningKey
 from retention.policies import DEFAULT_POLICY, Period
-from retention.services.audit_pruning import ACTION, TABLE, prune_audit
-from retention.services.audit_verifying import verify_audit
+from retention.services.audit.pruning import ACTION, TABLE, prune_audit
+from retention.services.audit.sealing import seal_audit
+from retention.services.audit.verifying import verify_audit
 from retention.services.holds import HoldScope, place_hold
 from retention.services.policies import put_policy
-from retention.services.sealing import seal_audit
 from tests.builders import make_tenant
 from tests.retention.factories import ALICE
 from tests.retention.test_purges import change

@@ -14,8 +14,8 @@ from conversations.installation import signing_key
 from conversations.merkle import Frontier, leaf_hash
 from conversations.signing import SigningKey
 from retention.audit_leaves import EVENT_SQL, leaf_data, leaf_mac
-from retention.services.audit_verifying import verify_audit
-from retention.services.sealing import leaf_key, origin_of, seal_audit, witness_of
+from retention.services.audit.sealing import leaf_key, origin_of, seal_audit, witness_of
+from retention.services.audit.verifying import verify_audit
 from tests.builders import make_tenant
 from tests.retention.trails import act, checkpoints, forge_event, leaves, make_trail, tamper, tampering
 

@@ -31,11 +31,12 @@ from conversations.services.gate import read_gate
 from conversations.services.readiness import StoreStatus, read_readiness
 from conversations.services.reading import read_messages
 from conversations.tenancy import tenant_scope
-from retention.services import erasures, restoring
-from retention.services.audit_verifying import verify_audit
-from retention.services.erasures_execution import carry_out
+from retention.services import restoring
+from retention.services.audit.sealing import seal_audit
+from retention.services.audit.verifying import verify_audit
+from retention.services.erasures import cases
+from retention.services.erasures.execution import carry_out
 from retention.services.restoring import restore, resume
-from retention.services.sealing import seal_audit
 from tests.conftest import use_database
 from tests.retention.factories import ago, make_session, make_tenant, say
 from tests.retention.services.sealed_world import make_world, opened
@@ -656,7 +657,7 @@ def _quiet(what, done, total):
 def _erase(world, external_id) -> UUID:
     with tenant_scope(world.tenant.id):
         customer = get_customer(world.tenant.id, external_id)
-        case = erasures.open_case(
+        case = cases.open_case(
             tenant_id=world.tenant.id,
             target=Target(customer_id=customer.id),
             reason="asked",

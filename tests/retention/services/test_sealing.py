@@ -20,9 +20,9 @@ from conversations.installation import signing_key
 from conversations.locking import lock_number
 from conversations.models import AuditEvent
 from conversations.tenancy import tenant_scope
-from retention.services import sealing
-from retention.services.audit_verifying import verify_audit
-from retention.services.sealing import seal_audit, seal_tenant, witness_of
+from retention.services.audit import sealing
+from retention.services.audit.sealing import seal_audit, seal_tenant, witness_of
+from retention.services.audit.verifying import verify_audit
 from tests.builders import make_tenant
 from tests.retention.trails import act, checkpoints, forge_event, leaves, make_trail, tamper
 
@@ -229,8 +229,8 @@ def test_sealer_killed_at_any_moment_leaves_nothing_wrong(database, witness_fold
     act(tenant, *("x" * 3000))
     program = (
         "import django; django.setup()\n"
-        "from retention.services import sealing\n"
-        "sealing._TAKE = sealing._TAKE.replace('LIMIT 10000', 'LIMIT 50'); sealing.BATCH = 50\n"
+        "from retention.services.audit import sealing\n"
+        "sealing.BATCH = 50\n"
         "from conversations.models import Tenant\n"
         "print('go', flush=True)\n"
         "while True:\n"

@@ -11,7 +11,7 @@ from conversations.models import MirrorSink
 from conversations.ports import registry
 from retention.models import ErasureCase, ErasureTask
 from retention.receipts import Receipt, ReceiptDeferral, StoreProof, build_receipt
-from retention.services.erasures_mirrors import ELASTICSEARCH, METHODS, MILVUS, MILVUS_FILES, SINKS
+from retention.services.erasures.mirrors import ELASTICSEARCH, METHODS, MILVUS, MILVUS_FILES, SINKS
 
 Scope = Literal["customer", "session", "messages", "tenant"]
 

@@ -28,10 +28,10 @@ from conversations.tenancy import tenant_scope
 from retention import ledger
 from retention.enums import CaseScope, CaseState
 from retention.models import ErasureCase, ErasureTask
-from retention.services import erasures_mirrors, erasures_receipts, erasures_rows
-from retention.services.erasures import target_of
-from retention.services.erasures_mirrors import MILVUS, MILVUS_FILES, OUTBOX, Entries
-from retention.services.erasures_rows import Ended
+from retention.services.erasures import mirrors, receipts, row_deletion
+from retention.services.erasures.cases import target_of
+from retention.services.erasures.mirrors import MILVUS, MILVUS_FILES, OUTBOX, Entries
+from retention.services.erasures.row_deletion import Ended
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +103,7 @@ def rebuild_for_waiting() -> list[tuple[UUID, UUID]]:
     if not waiting:
         return []
     try:
-        if not erasures_mirrors.rebuild_vector_files():
+        if not mirrors.rebuild_vector_files():
             return []
     except StoreUnavailable as error:
         log.warning("erasure.files_not_rebuilt", reason=error.reason)
@@ -117,7 +117,7 @@ def _advance(case: ErasureCase) -> None:
     if case.state == CaseState.EXECUTING:
         write_ledger(case)
     target = target_of(case)
-    ended = erasures_rows.end_rows(case, target)
+    ended = row_deletion.end_rows(case, target)
     if case.state == CaseState.DEFERRED and not ended.rows and ended.deferrals:
         case.deferrals = ended.deferrals
         _put_off(case, LOOK_AGAIN, "")
@@ -127,7 +127,7 @@ def _advance(case: ErasureCase) -> None:
         case.state = CaseState.MIRRORS_PENDING
     _save(case, "state", "deferrals")
     verify_stores(case)
-    erasures_rows.remove_bare_rows(case, target)
+    row_deletion.remove_bare_rows(case, target)
     _follow_outbox(case)
     _verify_rows(case, ended)
     with tenant_scope(case.tenant_id):
@@ -137,14 +137,14 @@ def _advance(case: ErasureCase) -> None:
 def verify_stores(case: ErasureCase) -> None:
     """Let every store follow the case's tombstones, and ask each of them. Unfinished when one is not done yet."""
     _follow_outbox(case)
-    _ask_stores(case, erasures_mirrors.entries_of(case))
+    _ask_stores(case, mirrors.entries_of(case))
 
 
 def _follow_outbox(case: ErasureCase) -> None:
     """Drain the outbox here: the erasure depends on no other worker."""
-    if erasures_mirrors.count_pending(case):
+    if mirrors.count_pending(case):
         drain(seconds=10)
-    if pending := erasures_mirrors.count_pending(case):
+    if pending := mirrors.count_pending(case):
         raise Unfinished(f"{pending} events are still to be followed by the stores")
     _answered(case, OUTBOX, 0)
 
@@ -152,7 +152,7 @@ def _follow_outbox(case: ErasureCase) -> None:
 def _verify_rows(case: ErasureCase, ended: Ended) -> None:
     """Record what is left in each holding; Unfinished when something is that nothing defers."""
     with tenant_scope(case.tenant_id):
-        left = erasures_rows.count_left(case, target_of(case))
+        left = row_deletion.count_left(case, target_of(case))
     for name, count in left.items():
         _answered(case, name, count)
     deferrable = DEFERRABLE if ended.deferrals else frozenset()
@@ -161,9 +161,9 @@ def _verify_rows(case: ErasureCase, ended: Ended) -> None:
 
 
 def _ask_stores(case: ErasureCase, entries: Entries) -> None:
-    used = [store for store in erasures_mirrors.stores_in_use() if store != OUTBOX]
+    used = [store for store in mirrors.stores_in_use() if store != OUTBOX]
     for store in used:
-        found = erasures_mirrors.count_found(store, entries)
+        found = mirrors.count_found(store, entries)
         _answered(case, store, found)
         if found:
             raise Unfinished(f"{found} entries are left in {store}")
@@ -173,7 +173,7 @@ def _ask_stores(case: ErasureCase, entries: Entries) -> None:
 
 def _require_rebuilt_files(case: ErasureCase, count: int) -> None:
     """Unfinished until the vector files were rebuilt after these vectors had gone."""
-    if not erasures_mirrors.leaves_residue():
+    if not mirrors.leaves_residue():
         return
     with tenant_scope(case.tenant_id):
         task, _ = ErasureTask.objects.get_or_create(
@@ -189,8 +189,8 @@ def conclude(case: ErasureCase) -> None:
     if verified:
         keys = DataKey.objects.for_tenant(case.tenant_id).filter(owner=KeyOwner.CASE, owner_id=case.id)
         keyring.destroy_keys(case.tenant_id, list(keys.values_list("id", flat=True)))
-    case.residuals = erasures_receipts.residuals_of(case)
-    case.receipt = erasures_receipts.issue_receipt(case)
+    case.residuals = receipts.residuals_of(case)
+    case.receipt = receipts.issue_receipt(case)
     case.state = CaseState.VERIFIED if verified else CaseState.DEFERRED
     case.verified_at = ids.now() if verified else None
     case.next_at = ids.now() + LOOK_AGAIN

@@ -10,7 +10,7 @@ from django.db import connection
 
 from retention.enums import RecordClass
 from retention.policies import Policy
-from retention.services.disposition import Disposed
+from retention.services.purges.disposition import Disposed
 
 SAMPLES = 10
 

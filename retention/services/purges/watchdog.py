@@ -13,9 +13,9 @@ from conversations.services.tenants import all_tenants
 from conversations.tenancy import tenant_scope
 from retention.enums import RecordClass, RunState
 from retention.models import PurgeRun
-from retention.services.due import count_overdue
 from retention.services.policies import policy_in_force
-from retention.services.purges import PURGEABLES
+from retention.services.purges.due import count_overdue
+from retention.services.purges.runs import PURGEABLES
 
 MOST = 100_000  # records of one class that are counted one by one
 LIFETIME = 60.0  # seconds a result is cached: metrics are scraped more often

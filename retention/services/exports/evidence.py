@@ -31,9 +31,9 @@ from conversations.tenancy import tenant_scope
 from conversations.transcripts.html import render_html
 from retention.enums import ExportKind, ExportState
 from retention.models import ExportJob
-from retention.services import export_files
-from retention.services.audit_reading import prove_event
-from retention.services.customer_exports import Written
+from retention.services.audit.reading import prove_event
+from retention.services.exports import file_store
+from retention.services.exports.customers import Written
 from retention.services.transcripts import EvidenceReader
 from retention.two_persons import person
 
@@ -69,7 +69,7 @@ def request_evidence(
             requested_by=person(actor),
             reason=reason.strip(),
             manifest={"sessions": [str(i) for i in session_ids], "originals": originals, "done": 0},
-            expires_at=now + export_files.LIFETIME,
+            expires_at=now + file_store.LIFETIME,
         )
         job.save(force_insert=True)
         for session in sessions:
@@ -106,7 +106,7 @@ def open_evidence(*, tenant_id: UUID, job_id: UUID, actor: Actor) -> tuple[Expor
     """The bytes of a finished export; Expired when its week is over. The download leaves an event."""
     with tenant_scope(tenant_id):
         job = get_export(tenant_id, job_id)
-        data = export_files.open_export(job)
+        data = file_store.open_export(job)
         audit.record(
             tenant_id=tenant_id,
             actor=actor,
@@ -139,7 +139,7 @@ def _made(tenant_id: UUID, job_id: UUID) -> int:
 
 
 def _make(job: ExportJob) -> None:
-    with export_files.workshop() as folder:
+    with file_store.workshop() as folder:
         session_ids = [UUID(text) for text in job.manifest["sessions"]]
         pages = [
             _write_page(job, folder, number, session_id) for number, session_id in enumerate(session_ids)
@@ -153,7 +153,7 @@ def _make(job: ExportJob) -> None:
         with tenant_scope(job.tenant_id):
             if not ExportJob.objects.select_for_update().filter(id=job.id).exists():
                 raise Erased("Somebody in it was erased meanwhile.")
-            export_files.store_export(job, Written(folder, manifest).as_zip())
+            file_store.store_export(job, Written(folder, manifest).as_zip())
             job.manifest = {**job.manifest, **msgspec.to_builtins(manifest), "done": len(session_ids)}
             _finish(job, ExportState.DONE)
 

@@ -27,14 +27,14 @@ from retention.enums import RecordClass, RunState
 from retention.models import PurgeBatch, PurgedRange, PurgeRun
 from retention.policies import Policy
 from retention.services import locks
-from retention.services.clocks import read_steady_clock
-from retention.services.disposition import FIRST_ID, Disposed
-from retention.services.due import Due, Purgeable, count_due
-from retention.services.fuse import expected_due, is_blown
 from retention.services.policies import policy_in_force
-from retention.services.purgeable_archive import PurgeableArchive
-from retention.services.purgeable_messages import PurgeableMessages
-from retention.services.purgeable_summaries import PurgeableSummaries
+from retention.services.purges.archive import PurgeableArchive
+from retention.services.purges.clocks import read_steady_clock
+from retention.services.purges.disposition import FIRST_ID, Disposed
+from retention.services.purges.due import Due, Purgeable, count_due
+from retention.services.purges.fuse import expected_due, is_blown
+from retention.services.purges.messages import PurgeableMessages
+from retention.services.purges.summaries import PurgeableSummaries
 from retention.two_persons import person
 
 log = structlog.get_logger(__name__)

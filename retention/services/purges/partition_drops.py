@@ -30,10 +30,10 @@ from retention.models import ArchiveRecord, LegalHold, PurgedRange, PurgeRun
 from retention.periods import bounds
 from retention.policies import Policy
 from retention.services import locks
-from retention.services.disposition import LEAF_SQL, MESSAGE_VERDICT
 from retention.services.policies import every_policy, policy_in_force
-from retention.services.purgeable_archive import ARCHIVE_VERDICT
-from retention.services.purges import begin_run, count_range, only_purge
+from retention.services.purges.archive import ARCHIVE_VERDICT
+from retention.services.purges.disposition import LEAF_SQL, MESSAGE_VERDICT
+from retention.services.purges.runs import begin_run, count_range, only_purge
 
 log = structlog.get_logger(__name__)
 

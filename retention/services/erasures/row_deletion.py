@@ -15,12 +15,13 @@ from conversations.tenancy import tenant_scope
 from retention.enums import RecordClass, Verdict
 from retention.law import parameters
 from retention.models import ErasureCase
-from retention.services import deferring, locks
-from retention.services.deferrals import describe_deferrals
-from retention.services.deferring import VERDICT, condition_of
-from retention.services.disposition import Selection, dispose_messages
-from retention.services.hiding import because
+from retention.services import locks
+from retention.services.erasures import deferring
+from retention.services.erasures.deferrals import describe_deferrals
+from retention.services.erasures.deferring import VERDICT, condition_of
+from retention.services.erasures.hiding import because
 from retention.services.holdings import archive_of
+from retention.services.purges.disposition import Selection, dispose_messages
 
 BATCH = 1_000
 

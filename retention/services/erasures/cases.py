@@ -1,7 +1,7 @@
 """Erasure cases, each opened in one transaction.
 
 Once a case is open, no agent sees its target, nothing that is not deferred can be decrypted any more, and late
-arrivals are refused. `erasures_execution` then deletes the rows and asks every store until the proof is complete.
+arrivals are refused. `execution` then deletes the rows and asks every store until the proof is complete.
 """
 
 from collections.abc import Mapping
@@ -26,9 +26,10 @@ from conversations.tenancy import tenant_scope
 from retention.enums import CaseScope, CaseState
 from retention.models import ArchiveRecord, ErasureCase, ErasureTask
 from retention.periods import Period, expires_at
-from retention.services import deferring, erasures_mirrors, hiding, holds, locks
-from retention.services.deferrals import describe_deferrals
-from retention.services.purgeable_summaries import NothingKept
+from retention.services import holds, locks
+from retention.services.erasures import deferring, hiding, mirrors
+from retention.services.erasures.deferrals import describe_deferrals
+from retention.services.purges.summaries import NothingKept
 from retention.two_persons import person
 
 DUE = Period(months=1)  # GDPR 12 (3)
@@ -207,7 +208,7 @@ def _count(case: ErasureCase, target: Target) -> None:
     """What every holding and every store has before anything is touched."""
     tenant_id = case.tenant_id
     found = count_records(tenant_id, target)
-    found |= erasures_mirrors.count_mirrored(tenant_id, target)
+    found |= mirrors.count_mirrored(tenant_id, target)
     ErasureTask.objects.bulk_create(
         ErasureTask(tenant_id=tenant_id, case=case, store=store, found_before=count)
         for store, count in found.items()

@@ -11,7 +11,7 @@ from conversations.models import Customer, Session
 from conversations.ports import Target
 from conversations.services.holdings import count_records
 from retention.endings import NamedHold
-from retention.services.erasures import Request
+from retention.services.erasures.cases import Request
 from retention.services.policies import policy_in_force
 from retention.services.transcripts import named_holds
 

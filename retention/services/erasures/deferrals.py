@@ -10,7 +10,7 @@ from conversations.ports import Target
 from retention.enums import Verdict
 from retention.law import parameters
 from retention.models import DeferredRecords, ErasureCase, LegalHold
-from retention.services.deferring import (
+from retention.services.erasures.deferring import (
     EVIDENCE,
     HELD,
     VERDICT,

@@ -14,7 +14,8 @@ from retention.law import expires_sql, held_sql
 from retention.periods import bounds
 from retention.policies import Policy
 from retention.services import locks
-from retention.services.disposition import (
+from retention.services.holds import HOLDS, MESSAGE_HELD, SESSION_HELD
+from retention.services.purges.disposition import (
     ENDS,
     FIRST_ID,
     MESSAGE_VERDICT,
@@ -24,8 +25,7 @@ from retention.services.disposition import (
     law_parameters,
     possibly_expired,
 )
-from retention.services.due import Judged
-from retention.services.holds import HOLDS, MESSAGE_HELD, SESSION_HELD
+from retention.services.purges.due import Judged
 
 _ENDED_AT = expires_sql("m.created_at")
 EXPIRED = f"%(now)s >= {_ENDED_AT}"

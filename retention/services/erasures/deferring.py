@@ -27,7 +27,7 @@ from retention.policies import Policy
 from retention.services.archiving import archive_aad
 from retention.services.holds import HOLDS
 from retention.services.policies import policy_in_force
-from retention.services.purgeable_summaries import SINCE
+from retention.services.purges.summaries import SINCE
 
 BATCH = 1_000
 

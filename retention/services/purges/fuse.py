@@ -12,9 +12,9 @@ from django.conf import settings
 from retention.enums import RunState
 from retention.models import PurgeRun
 from retention.policies import Policy
-from retention.services.clocks import SteadyReading, earliest_now
-from retention.services.due import Due, Purgeable, count_due
 from retention.services.policies import policy_of_version
+from retention.services.purges.clocks import SteadyReading, earliest_now
+from retention.services.purges.due import Due, Purgeable, count_due
 
 FACTOR = 1.5
 

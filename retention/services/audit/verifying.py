@@ -20,8 +20,8 @@ from retention.audit_walk import (
     StoredCheckpoint,
     Walk,
 )
-from retention.services.audit_pruning import pruned_months
-from retention.services.sealing import IN_TIME_SQL, UNSEALED_SQL, leaf_key, origin_of, witness_of
+from retention.services.audit.pruning import pruned_months
+from retention.services.audit.sealing import IN_TIME_SQL, UNSEALED_SQL, leaf_key, origin_of, witness_of
 from retention.services.statements import execute_as_ops
 from retention.witness import Sightings
 

@@ -21,9 +21,9 @@ from retention.law import held_sql, parameters
 from retention.periods import bounds, expires_sql
 from retention.policies import Policy
 from retention.services import locks
-from retention.services.disposition import FIRST_ID, Disposed
-from retention.services.due import Judged
 from retention.services.holds import HOLDS, SESSION_HELD
+from retention.services.purges.disposition import FIRST_ID, Disposed
+from retention.services.purges.due import Judged
 
 BATCH = 100  # customers, each of whom may have much data
 

@@ -29,8 +29,8 @@ from conversations.tenancy import tenant_scope
 from retention.enums import ExportKind, ExportState, RecordClass
 from retention.export_page import render_page
 from retention.models import ExportJob
-from retention.services import export_files
-from retention.services.export_masking import Mask, identifiers_given, identifiers_in
+from retention.services.exports import file_store
+from retention.services.exports.masking import Mask, identifiers_given, identifiers_in
 from retention.two_persons import person
 
 PAGE = "index.html"
@@ -73,10 +73,10 @@ def export_customer(
             customer_id=customer.id,
             requested_by=person(actor),
             reason=reason,
-            expires_at=now + export_files.LIFETIME,
+            expires_at=now + file_store.LIFETIME,
         )
         with written_export(customer, identifiers=identifiers) as written:
-            export_files.store_export(job, written.as_zip())
+            file_store.store_export(job, written.as_zip())
             job.manifest = msgspec.to_builtins(written.manifest)
         job.state, job.finished_at = ExportState.DONE, ids.now()
         job.save(force_insert=True)
@@ -117,7 +117,7 @@ def written_export(customer: Customer, *, identifiers: Sequence[str] = ()) -> It
     known = identifiers_in([one for name in _personal(records) for one in records[name]])
     mask = Mask(known | identifiers_given([customer.external_id or "", *identifiers]))
     masked: dict[str, Records] = {name: [mask(one) for one in found] for name, found in records.items()}
-    with export_files.workshop() as folder:
+    with file_store.workshop() as folder:
         files = [write_lines(folder / f"{name}.jsonl", found) for name, found in masked.items()]
         page = folder / PAGE
         page.write_text(render_page(customer.external_id or "", masked, ids.now()), encoding="utf-8")

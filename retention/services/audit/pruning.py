@@ -28,8 +28,8 @@ from conversations.signing import PublicKey, decode64
 from retention.models import LegalHold
 from retention.periods import bounds
 from retention.services import locks
+from retention.services.audit.sealing import UNSEALED_SQL
 from retention.services.policies import every_policy
-from retention.services.sealing import UNSEALED_SQL
 
 log = structlog.get_logger(__name__)
 

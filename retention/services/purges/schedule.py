@@ -15,10 +15,10 @@ from conversations.services.idempotency import forget_answers
 from conversations.services.tenants import all_tenants
 from retention.enums import RecordClass, RunState
 from retention.models import PurgeRun
-from retention.services.audit_pruning import prune_audit
-from retention.services.expired_records import remove_expired_records
-from retention.services.partition_drops import DROPPABLE, drop_ended_partitions
-from retention.services.purges import purge
+from retention.services.audit.pruning import prune_audit
+from retention.services.purges.expired_records import remove_expired_records
+from retention.services.purges.partition_drops import DROPPABLE, drop_ended_partitions
+from retention.services.purges.runs import purge
 
 log = structlog.get_logger(__name__)
 

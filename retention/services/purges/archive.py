@@ -14,9 +14,9 @@ from retention.law import held_sql, parameters, verdict_sql
 from retention.periods import bounds, expires_sql
 from retention.policies import Policy
 from retention.services import locks
-from retention.services.disposition import FIRST_ID, Disposed, leaf_of
-from retention.services.due import Judged
 from retention.services.holds import HOLDS
+from retention.services.purges.disposition import FIRST_ID, Disposed, leaf_of
+from retention.services.purges.due import Judged
 
 BATCH = 1_000
 
