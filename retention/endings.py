@@ -10,9 +10,14 @@ from retention.periods import Period
 from retention.policies import Policy
 
 _THEN = {
-    ArchiveMode.SEALED: "then archived",
-    ArchiveMode.SCRUBBED: "then archived without identifiers",
-    ArchiveMode.NONE: "then destroyed",
+    ArchiveMode.SEALED: "then archives them",
+    ArchiveMode.SCRUBBED: "then archives them without identifiers",
+    ArchiveMode.NONE: "then destroys them",
+}
+_KEPT = {
+    RecordClass.MESSAGES: "messages",
+    RecordClass.SUMMARIES: "summaries",
+    RecordClass.ARCHIVE: "archived messages",
 }
 
 
@@ -55,10 +60,9 @@ def _by_policy(record: Record, policy: Policy) -> tuple[datetime, str]:
     on = policy.expires_at(record.record_class, record.since)
     kept = in_words(policy.period(record.record_class))
     name = f"policy {policy.version}" if policy.version else "the default policy"
-    because = f"{name} keeps {record.record_class} {kept}"
-    if (
-        record.record_class is RecordClass.MESSAGES
-    ):  # archiving is not destruction: the legal minimum does not delay it
+    because = f"{name} keeps {_KEPT[record.record_class]} for {kept}"
+    # Archiving is not destruction: the legal minimum does not delay it.
+    if record.record_class is RecordClass.MESSAGES:
         return on, f"{because}, {_THEN[policy.archive_mode]}"
     minimum = policy.minimum_ends_at(record.since)
     if minimum is not None and minimum > on:

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Callable
 
-from retention.services.erasures_execution import follow_cases
-
 from conversations.mirror.drain import drain
 from conversations.models import Message, Tenant
 from conversations.principals import SYSTEM
@@ -12,7 +10,8 @@ from conversations.tenancy import tenant_scope
 from retention.enums import CaseState, ExportState, RecordClass
 from retention.models import ArchiveRecord, ErasureCase, ExportJob
 from retention.services.audit.sealing import seal_audit
-from retention.services.purges import purge
+from retention.services.erasures.execution import follow_cases
+from retention.services.purges.runs import purge
 from tests.admin import evidence
 from tests.admin.browser import Officer
 from tests.retention.factories import ago, make_session, say
@@ -48,7 +47,7 @@ def find_read_and_reveal(officer: Officer) -> None:
     assert "4111" not in officer.text
     assert re.search(r"\[CARD_\w+\]", officer.text)
     assert re.search(
-        r"ends on \d{4}-\d\d-\d\d, because the default policy keeps messages 90 days", officer.text
+        r"ends on \d{4}-\d\d-\d\d, because the default policy keeps messages for 90 days", officer.text
     )
     assert OLD not in officer.text  # past its period, whether or not a purge has run
 
