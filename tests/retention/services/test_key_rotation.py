@@ -266,7 +266,7 @@ def test_killed_rotation_is_gone_on_with(database):
             env={**environ, "DATABASE_ROLE_PREFIX": _prefix()},
             stdout=subprocess.PIPE,
         )
-        process.stdout.readline()
+        assert process.stdout.readline() == b"go\n"
         time.sleep(delay)
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -479,7 +479,7 @@ def test_killed_backup_leaves_no_file(file):
         f"call_command('backup', {str(file)!r}, '--json')\n"
     )
     process = subprocess.Popen([sys.executable, "-c", program], env=_environ(), stdout=subprocess.PIPE)
-    process.stdout.readline()
+    assert process.stdout.readline() == b"go\n"
     process.send_signal(signal.SIGKILL)
     process.wait()
 

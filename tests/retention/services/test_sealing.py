@@ -240,7 +240,7 @@ def test_sealer_killed_at_any_moment_leaves_nothing_wrong(database, witness_fold
     environ = {**os.environ, "AUDIT_WITNESS": str(witness_folder), "DATABASE_URL": _url(database)}
     environ["DATABASE_ROLE_PREFIX"] = django_settings.DATABASE_ROLE_PREFIX
     sealer = subprocess.Popen([sys.executable, "-c", program], env=environ, stdout=subprocess.PIPE)
-    sealer.stdout.readline()
+    assert sealer.stdout.readline() == b"go\n"
     time.sleep(0.05 + 0.07 * attempt)
     sealer.send_signal(signal.SIGKILL)
     sealer.wait()
