@@ -175,7 +175,7 @@ def test_what_is_not_there_is_named_by_its_place(caller, sessions, messages, kin
         caller, kind, **{change: [{"id": i, "metadata": {}} for i in asked] if change == "update" else asked}
     )
 
-    assert (answer.status_code, answer.json()["detail"]) == (404, f"{change}[1]: There is nothing here.")
+    assert (answer.status_code, answer.json()["detail"]) == (404, f"{change}[1]: Not found.")
 
 
 def test_another_tenants_rows_do_not_exist(caller, issue, sessions, messages):
