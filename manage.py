@@ -29,6 +29,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     os.environ.setdefault("LOG_LEVEL", "WARNING")  # commands print their own progress
     read_settings()
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import ManagementUtility, get_commands
     from django.db import OperationalError
 
@@ -38,6 +39,10 @@ def main() -> None:
         # Django leaves a name that it does not know with 1, which is for work that was refused or failed.
         known = {*get_commands(), "help", "version"}
         sys.exit(stop.code if known.issuperset(sys.argv[1:2]) else 2)
+    except ImproperlyConfigured as error:
+        if "--traceback" in sys.argv:
+            raise
+        refuse(str(error))
     except OperationalError as error:
         if "--traceback" in sys.argv:
             raise
@@ -51,12 +56,15 @@ def read_settings() -> None:
     from django.core.exceptions import ImproperlyConfigured
 
     from config.embedded.exceptions import EmbeddedError
+    from config.environment import SettingError
 
     try:
         import_module(os.environ["DJANGO_SETTINGS_MODULE"])
         return
     except EmbeddedError as error:
         problem = f"{error.problem} {error.remedy}"
+    except SettingError as error:
+        problem = str(error)
     except ImproperlyConfigured as error:
         problem = f"No `manage.py up` was started here, and the environment is incomplete: {error}."
     if not {"help", "-h", "--help"} & {*sys.argv[1:]}:

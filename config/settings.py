@@ -14,13 +14,14 @@ import environ
 from config import celery  # noqa: F401  (the default app of every process that has settings)
 from config.back_office import UNFOLD  # noqa: F401
 from config.embedded.environment import adopt
+from config.environment import Environment, SettingError
 from config.logging import configure_logging
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 environ.Env.read_env(BASE_DIR / ".env")
 adopt(os.environ, BASE_DIR)
-env = environ.Env()
+env = Environment()
 
 # -- the process ---------------------------------------------------------------------------------------------------
 
@@ -29,7 +30,7 @@ DEBUG = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data")))
-LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOG_LEVEL = env.log_level("LOG_LEVEL", default="INFO")
 
 WSGI_APPLICATION = "config.wsgi.application"
 # Called in a thread when a web process starts, so that the first requests do not pay for what is loaded on first use.
@@ -124,6 +125,8 @@ WHITENOISE_MANIFEST_STRICT = False
 # as `ops`, migrations as `owner`. Connections persist: a new one per request would cost seven times the request itself.
 
 _database = env.db_url("DATABASE_URL")
+if _database["ENGINE"] != "django.db.backends.postgresql":
+    raise SettingError("DATABASE_URL does not begin with postgresql://.")
 DATABASE_ROLE_PREFIX = env.str("DATABASE_ROLE_PREFIX", default=str(_database["NAME"]))
 
 
@@ -145,7 +148,7 @@ DATABASES = {"default": _database_as("app"), "ops": _database_as("ops"), "owner"
 
 # -- Redis: window, wake-ups, broker; nothing in it is a record ------------------------------------------------------
 
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = env.server("REDIS_URL", "redis", "rediss", "unix")
 BROKER_URL = env.str("BROKER_URL", default=REDIS_URL)
 if REDIS_URL:
     CACHES: dict[str, Any] = {
@@ -175,7 +178,7 @@ WINDOW_TTL = timedelta(seconds=env.int("WINDOW_TTL_SECONDS", default=3600))
 
 # -- Elasticsearch -------------------------------------------------------------------------------------------------
 
-ELASTICSEARCH_URL = env.str("ELASTICSEARCH_URL", default="")
+ELASTICSEARCH_URL = env.server("ELASTICSEARCH_URL", "http", "https", with_port=True)
 ELASTIC_PASSWORD = env.str("ELASTIC_PASSWORD", default="")
 ELASTICSEARCH_PREFIX = env.str("ELASTICSEARCH_PREFIX", default="remembrancer")
 ELASTICSEARCH_INDEX_SETTINGS = {
@@ -199,7 +202,7 @@ ELASTICSEARCH_DSL_SIGNAL_PROCESSOR = "conversations.mirror.signals.WakingSignalP
 
 # -- Milvus and embeddings -----------------------------------------------------------------------------------------
 
-MILVUS_URI = env.str("MILVUS_URI", default="")
+MILVUS_URI = env.server("MILVUS_URI", "http", "https", "tcp", "unix")
 MILVUS_TOKEN = env.str("MILVUS_TOKEN", default="")
 # provider:model:dimension[:version]; the first profile is the default one.
 EMBEDDING_PROFILES = env.list("EMBEDDING_PROFILES", default=["wordllama:l2_supercat:256"])
@@ -326,7 +329,7 @@ MAX_CONTENT = env.int("MAX_CONTENT", default=256 * 1024)
 MAX_METADATA = env.int("MAX_METADATA", default=64 * 1024)
 MAX_DEPTH = env.int("MAX_DEPTH", default=32)
 MAX_BATCH = env.int("MAX_BATCH", default=1000)
-THROTTLE_RATE = env.str("THROTTLE_RATE", default="1000/s")
+THROTTLE_RATE = env.rate("THROTTLE_RATE", default="1000/s")
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000  # high enough that our own message says how many rows may be selected
 MAX_STREAMS = env.int("MAX_STREAMS", default=32)

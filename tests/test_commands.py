@@ -64,6 +64,33 @@ def test_command_without_an_installation_is_refused_in_one_line(clone: Path) -> 
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("WINDOW_SIZE", "many", "is not a whole number"),
+        ("MAX_BATCH", "-1", "is negative"),
+        ("LANGUAGE_MODEL_TIMEOUT", "soon", "is not a number"),
+        ("HTTPS_ONLY", "perhaps", "is neither true nor false"),
+        ("LOG_LEVEL", "LOUD", "is none of DEBUG"),
+        ("THROTTLE_RATE", "fast", "is not a number for each"),
+        ("PORTRAIT_RULES", "{", "is not what is expected"),
+        ("DATABASE_URL", "mysql://root@127.0.0.1/x", "does not begin with postgresql://"),
+        ("REDIS_URL", "ftp://127.0.0.1", "begins with none of redis://"),
+        ("ELASTICSEARCH_URL", "localhost:9200", "begins with none of http://"),
+        ("ELASTICSEARCH_URL", "https://search.example.com", "names no port"),
+        ("MILVUS_URI", "milvus", "begins with none of http://"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named_in_one_line(
+    clone: Path, variable: str, value: str, problem: str
+) -> None:
+    done = run(clone, "doctor", **(SETTINGS | {variable: value}))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"{variable} {problem}")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_name_that_is_no_command_is_wrong_usage(clone: Path) -> None:
     done = run(clone, "purgee", **SETTINGS)
 

@@ -31,6 +31,7 @@ class Clone:
         self.begun = []
         shutil.copytree(Path(__file__).parent / "standin", path)
         shutil.copytree(ROOT / "config" / "embedded", path / "config" / "embedded")
+        shutil.copy(ROOT / "config" / "environment.py", path / "config")
         shutil.copy(ROOT / "manage.py", path)
 
     def manage(self, *arguments, **environ):
