@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import phonenumbers
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError, connections
@@ -19,6 +20,7 @@ def register_checks() -> None:
     """Called once the apps are ready."""
     register(check_keys, Tags.security)
     register(check_exposure, Tags.security)
+    register(check_region, Tags.security)
     register(check_ports)
     register(check_database_roles, Tags.database)
 
@@ -45,11 +47,14 @@ def check_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 def check_exposure(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if "*" not in settings.ALLOWED_HOSTS:
+        return []
+    return [Error("ALLOWED_HOSTS accepts any host.", hint="Name your hosts.", id="remembrancer.E004")]
+
+
+def cautions() -> list[CheckMessage]:
+    """What `doctor` warns of. Not registered: every command would print it each time."""
     found: list[CheckMessage] = []
-    if "*" in settings.ALLOWED_HOSTS:
-        found.append(
-            Error("ALLOWED_HOSTS accepts any host.", hint="Name your hosts.", id="remembrancer.E004")
-        )
     if settings.DEBUG:
         found.append(Warning("DEBUG is on: errors show settings and code.", id="remembrancer.W001"))
     if not settings.BROKER_URL:
@@ -61,6 +66,15 @@ def check_exposure(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+def check_region(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Of a region that nobody knows, phone numbers without a country code would pass unseen."""
+    if settings.PII_REGION in phonenumbers.SUPPORTED_REGIONS:
+        return []
+    return [
+        Error("PII_REGION is no region.", hint="Two capital letters, such as SG.", id="remembrancer.E009")
+    ]
 
 
 def check_ports(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

@@ -13,6 +13,7 @@ import sys
 import time
 
 import django
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 
 from config.embedded.process import port_answers
@@ -26,9 +27,18 @@ def main(milvus_port: int | None) -> int:
     `milvus_port` is that of a Milvus Lite which is still starting: it loads while the schema is made.
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    django.setup()
+    try:
+        django.setup()
+    except ImproperlyConfigured as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
 
-    if not (_succeeds("migrate", "--noinput") and _succeeds("ensure_partitions")):
+    if not (
+        _succeeds("check", "--tag", "security")
+        and _succeeds("migrate", "--noinput")
+        and _succeeds("check", "--tag", "database", "--database", "default")
+        and _succeeds("ensure_partitions")
+    ):
         return 1
     made = io.StringIO()
     call_command("bootstrap", "--json", stdout=made)

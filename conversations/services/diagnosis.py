@@ -12,11 +12,13 @@ from django.core.checks import Error, run_checks
 from django.db import DatabaseError, connections
 
 from conversations import ids, keyring
+from conversations.checks import cautions
 from conversations.installation import signing_key
 from conversations.services.mirror_status import mirror_status
 from conversations.services.partitions import default_rows, missing_partitions
 from conversations.services.readiness import StoreStatus, read_readiness
 from conversations.services.recall import warm_up
+from conversations.signing import InvalidKey
 
 CLOCK_TOLERANCE = 1.0  # seconds between our clock and the database's
 LAG_TOLERANCE = 30.0  # seconds that a store may be behind
@@ -66,7 +68,7 @@ def diagnose() -> list[Finding]:
 
 
 def _settings() -> Iterator[Finding]:
-    found = run_checks(tags=None, include_deployment_checks=False, databases=["default", "ops"])
+    found = run_checks(tags=None, include_deployment_checks=False, databases=["default", "ops"]) + cautions()
     for message in found:
         level = Level.ERROR if isinstance(message, Error) else Level.WARNING
         yield Finding(f"settings {message.id}", level, str(message.msg), str(message.hint or ""))
@@ -164,9 +166,12 @@ def _mirrors() -> Iterator[Finding]:
 
 
 def _keys() -> Iterator[Finding]:
-    prints = ", ".join(f"{name} {mark}" for name, mark in keyring.master_keys().fingerprints().items())
-    yield Finding("master keys", Level.OK, prints)
-    yield Finding("signing key", Level.OK, signing_key().public_key.fingerprint)
+    try:
+        marks, signer = keyring.master_keys().fingerprints(), signing_key().public_key.fingerprint
+    except (ValueError, InvalidKey):
+        return  # keys that cannot be read are among the findings of the settings
+    yield Finding("master keys", Level.OK, ", ".join(f"{name} {mark}" for name, mark in marks.items()))
+    yield Finding("signing key", Level.OK, signer)
 
 
 def _versions() -> Iterator[Finding]:

@@ -1,6 +1,8 @@
 """Start-up checks find what they say they find."""
 
 import pytest
+from django.core.checks import run_checks
+from django.core.checks.registry import registry as registered
 from django.db import connections
 
 from conversations import checks
@@ -15,6 +17,15 @@ def test_nothing_is_wrong_with_the_tests_own_settings(database):
     assert checks.check_keys(None) == []
     assert checks.check_ports(None) == []
     assert checks.check_database_roles(None, databases=["default", "ops"]) == []
+
+
+def test_every_check_is_asked(database, settings):
+    settings.MASTER_KEYS, settings.ALLOWED_HOSTS, settings.PII_REGION = "m1:short", ["*"], "XX"
+
+    asked = {message.id for message in run_checks(databases=["default", "ops"])}
+
+    assert asked >= {"remembrancer.E001", "remembrancer.E004", "remembrancer.E009"}
+    assert checks.check_database_roles in registered.registered_checks
 
 
 @pytest.mark.parametrize(
@@ -35,6 +46,15 @@ def test_any_host_is_refused(settings):
     settings.ALLOWED_HOSTS = ["*"]
 
     assert "remembrancer.E004" in numbers(checks.check_exposure(None))
+
+
+@pytest.mark.parametrize("region", ["XX", "sg", ""])
+def test_a_region_that_nobody_knows_is_refused(settings, region):
+    assert checks.check_region(None) == []
+
+    settings.PII_REGION = region
+
+    assert numbers(checks.check_region(None)) == ["remembrancer.E009"]
 
 
 def test_a_missing_retention_law_is_refused():
