@@ -18,7 +18,7 @@ from retention.services.purges.runs import preview, purge
 _DONE = (
     "{tenant}, {class}: {candidates} due, {held} held, {archived} archived, {destroyed} destroyed: {state}"
 )
-_DUE = "{tenant}, {class}: {candidates} due, {held} held; due since {cutoff:%Y-%m-%d %H:%M} UTC"
+_DUE = "{tenant}, {class}: {candidates} due, {held} held (older than {cutoff:%Y-%m-%d %H:%M} UTC)"
 
 
 class Command(BaseCommand):
@@ -74,7 +74,7 @@ def _purges(
     for record_class in classes:
         run = purge(tenant_id=tenant.id, record_class=record_class, actor=actor, force=force)
         if run is None:
-            raise CommandError(f"Another purge of {tenant.name}, {record_class.value}, is at work.")
+            raise CommandError(f"Another purge of {tenant.name}, {record_class.value}, is running.")
         yield show_run(run)
 
 
