@@ -101,12 +101,14 @@ def _sought(request: SearchRequest) -> Sought | None:
         customer = find_customer(request.tenant_id, request.customer_id)
         if customer is None:
             return None
+    # Memories have none of these, so none of them can keep such a filter.
+    only_messages = request.session_id or request.role or request.language
     return Sought(
         tenant_id=request.tenant_id,
         query=scrubbed_query(request.tenant_id, request.query),
         mode=request.mode,
         messages="messages" in request.scope,
-        memories="memories" in request.scope and request.session_id is None and request.role is None,
+        memories="memories" in request.scope and not only_messages,
         customer_id=customer.id if customer else None,
         customer=customer.external_id if customer else None,
         session_id=request.session_id,

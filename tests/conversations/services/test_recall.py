@@ -199,6 +199,16 @@ def test_memories_keep_to_the_times_of_a_search(tenant):
     assert (len(until_soon["data"]), from_soon_on["data"]) == (1, [])
 
 
+@pytest.mark.parametrize("asked", [{"role": "user"}, {"language": "en"}], ids=str)
+def test_a_filter_that_memories_do_not_have_leaves_them_out(tenant, asked):
+    remember(tenant, "Ann is allergic to lavender.", customer_id="ann")
+    drain_all()
+
+    answer = ask(tenant, "lavender", customer_id="ann", **asked)
+
+    assert {hit["kind"] for hit in answer["data"]} <= {"message"}
+
+
 def test_recall_in_a_context_leaves_out_what_the_window_shows(tenant):
     session = make_session(tenant, customer_id="ann")
     ids = message_ids(say(tenant, session, "Tell me about bees again."))
