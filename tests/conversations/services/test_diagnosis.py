@@ -1,5 +1,9 @@
 """`doctor` finds what is wrong, and says what to do."""
 
+from datetime import timedelta
+
+import time_machine
+
 from conversations import ids
 from conversations.inputs import MessageIn
 from conversations.models import MirrorEvent
@@ -33,6 +37,19 @@ def test_rows_in_the_default_partition_are_found_and_moved(database):
     assert "ensure_partitions" in found.advice
     assert troubles("conversations_message") == []
     assert default_rows()["conversations_message"] == 0
+
+
+def test_partitions_of_a_new_week_get_a_day_to_be_made(database):
+    now = ids.now().replace(hour=0, minute=0)
+    monday = now + timedelta(days=7 - now.weekday())
+    ensure_partitions(monday - timedelta(hours=1))
+
+    with time_machine.travel(monday + timedelta(hours=1)):
+        assert troubles("partitions") == []
+    with time_machine.travel(monday + timedelta(days=2)):
+        (found,) = troubles("partitions")
+
+    assert "ensure_partitions" in found.advice
 
 
 def test_a_mirror_that_lags_is_found(database):
