@@ -42,7 +42,7 @@ class SearchBody(Struct, forbid_unknown_fields=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not self.query.strip():
-            raise ValueError("A query needs at least one word.")
+            raise Invalid.field("query", "A query needs at least one word.")
 
 
 class ContextBody(Struct, forbid_unknown_fields=True, kw_only=True):

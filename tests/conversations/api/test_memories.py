@@ -276,3 +276,11 @@ def test_the_same_request_with_a_key_makes_one_memory(caller):
     assert second.json() == first.json()
     assert second["Idempotency-Replayed"] == "true"
     assert len(caller("GET", "/memories").json()["data"]) == 1
+
+
+@pytest.mark.parametrize("path", ["/search", "/memories/search"])
+def test_a_blank_query_is_refused_by_its_name(caller, path):
+    answer = caller("POST", path, {"query": "  "})
+
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.json()["errors"]] == ["query"]
