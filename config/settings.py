@@ -161,9 +161,8 @@ if REDIS_URL:
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
-SESSION_COOKIE_AGE = env.int(
-    "SESSION_COOKIE_AGE", default=8 * 3600
-)  # the longest a session lasts, however active
+# The longest a session lasts, however active.
+SESSION_COOKIE_AGE = env.int("SESSION_COOKIE_AGE", default=8 * 3600)
 SESSION_IDLE = env.int("SESSION_IDLE_SECONDS", default=1800)
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_HTTPONLY = True
@@ -218,9 +217,8 @@ ALLOW_PRIVATE_ENDPOINTS = env.bool("ALLOW_PRIVATE_ENDPOINTS", default=False)
 # Which agent results become traits and sentiment: None is the table in `portraits/rules.py`.
 PORTRAIT_RULES = env.json("PORTRAIT_RULES", default=None)
 PORTRAIT_HISTORY = env.int("PORTRAIT_HISTORY", default=100)  # versions kept of each portrait
-PORTRAIT_MESSAGES = env.int(
-    "PORTRAIT_MESSAGES", default=500
-)  # how many of a customer's latest messages are learnt from
+# How many of a customer's latest messages are learnt from.
+PORTRAIT_MESSAGES = env.int("PORTRAIT_MESSAGES", default=500)
 LANGUAGE_MODEL_TIMEOUT = env.float("LANGUAGE_MODEL_TIMEOUT", default=20.0)  # seconds
 
 # -- Celery --------------------------------------------------------------------------------------------------------
@@ -298,9 +296,8 @@ MFA_ADAPTER = "conversations.staff.second_factor.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = False
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are entered by colleagues, and nothing is sent to them
-MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = (
-    not SESSION_COOKIE_SECURE
-)  # browsers themselves insist on HTTPS or localhost
+# Browsers themselves insist on HTTPS or localhost.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SESSION_COOKIE_SECURE
 # One OpenID Connect provider for single sign-on: the URL that /.well-known/openid-configuration is found under.
 SSO_URL = env.str("SSO_URL", default="")
 SOCIALACCOUNT_PROVIDERS = {

@@ -14,7 +14,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from conversations.exceptions import FieldError, Invalid
 
 RoleName = Literal["system", "developer", "user", "assistant", "tool"]
-ShortText = Annotated[str, Meta(min_length=1, max_length=255)]
+LONGEST_SHORT_TEXT = 255
+ShortText = Annotated[str, Meta(min_length=1, max_length=LONGEST_SHORT_TEXT)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 LanguageTag = Annotated[str, Meta(min_length=1, max_length=35)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]

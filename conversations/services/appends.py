@@ -118,9 +118,8 @@ def _append_at_once(tenant_id: UUID, session_id: UUID, given: Sequence[MessageIn
         return None
     now = ids.now()
     try:
-        answers = _store(
-            target, given, now, unless_after=now
-        )  # within a session, time has to follow position
+        # Within a session, time has to follow position.
+        answers = _store(target, given, now, unless_after=now)
     except (TenantMissing, KeyDestroyed):  # the key is not cached, and no scope is open to read it in
         return None
     return None if answers is None else Appended(answers, repeats=False, shown=target.shown(answers))

@@ -11,7 +11,7 @@ from django.db import transaction
 from conversations import ids, keyring
 from conversations.enums import KeyOwner
 from conversations.exceptions import Expired, Invalid, NotFound
-from conversations.inputs import check_metadata
+from conversations.inputs import LONGEST_SHORT_TEXT, check_metadata
 from conversations.models import Customer
 from conversations.pii import normalise_identifier
 from conversations.ports import Target, lifecycle
@@ -22,7 +22,6 @@ from conversations.services.late_arrivals import explain_missing_customer, late_
 from conversations.statements import insert_rows
 from conversations.tenancy import tenant_scope
 
-LONGEST_ID = 255
 # Summaries are kept for a calendar day at least; a day has 23 hours once a year.
 SHORTEST_PERIOD = timedelta(hours=22)
 A_DAY = timedelta(days=1)  # for zones
@@ -145,8 +144,8 @@ def ensure_customer(
     # Even if a new customer has this id: whatever is older than the erasure belongs to the erased one.
     refuse_late(tenant_id=tenant_id, kind="customer", external_id=external_id, made_at=made_at)
     if customer is None:
-        if len(external_id) > LONGEST_ID:  # from a path; bodies are refused before
-            raise Invalid.field("customer_id", f"At most {LONGEST_ID} characters.", code="too_large")
+        if len(external_id) > LONGEST_SHORT_TEXT:  # from a path; bodies are refused before
+            raise Invalid.field("customer_id", f"At most {LONGEST_SHORT_TEXT} characters.", code="too_large")
         now = ids.now()
         with transaction.atomic():
             customer, created = Customer.objects.get_or_create(
