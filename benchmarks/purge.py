@@ -121,7 +121,7 @@ def watch_appends(appends: int, messages: int) -> None:
 
 def _append_latencies(tenant: Any, count: int, go_on: Callable[[], bool] = lambda: True) -> float:
     from conversations.inputs import MessageIn, SessionIn  # noqa: PLC0415  (settings first)
-    from conversations.services.appends import append_messages  # noqa: PLC0415
+    from conversations.services.messages.appends import append_messages  # noqa: PLC0415
     from conversations.services.sessions import create_session  # noqa: PLC0415
 
     session, _ = create_session(tenant_id=tenant.id, body=SessionIn(customer_id="c"))
@@ -137,7 +137,7 @@ def _append_latencies(tenant: Any, count: int, go_on: Callable[[], bool] = lambd
 def converse(tenant: Any, messages: int) -> int:
     """Expired messages through the append path, fifty to a customer; how many bytes were said."""
     from conversations.inputs import MessageIn, SessionIn  # noqa: PLC0415  (settings first)
-    from conversations.services.appends import append_messages  # noqa: PLC0415
+    from conversations.services.messages.appends import append_messages  # noqa: PLC0415
     from conversations.services.sessions import create_session  # noqa: PLC0415
 
     at, said = _old_monday(), 0

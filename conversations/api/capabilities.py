@@ -15,8 +15,8 @@ from conversations.enums import Scope
 from conversations.exceptions import Unavailable
 from conversations.filters import parsing
 from conversations.mirror.profiles import served_profile
+from conversations.services.messages.windows import MAX_LIMIT
 from conversations.services.readiness import StoreStatus, read_readiness
-from conversations.services.windows import MAX_LIMIT
 
 
 class EmbeddingOut(msgspec.Struct):

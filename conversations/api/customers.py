@@ -12,7 +12,8 @@ from conversations.api.views import TenantView
 from conversations.enums import Scope
 from conversations.inputs import JSONObject, LanguageTag
 from conversations.models import Message, Session
-from conversations.services import customers, reading, sessions
+from conversations.services import customers, sessions
+from conversations.services.messages import reading
 from conversations.tenancy import tenant_scope
 
 

@@ -16,8 +16,8 @@ from conversations.api.views import TenantView
 from conversations.enums import Scope
 from conversations.inputs import AppendIn, MessagePatch, Moment
 from conversations.models import Message
-from conversations.services import messages, reading
-from conversations.services.appends import append_messages
+from conversations.services.messages import changes, reading
+from conversations.services.messages.appends import append_messages
 from conversations.tenancy import tenant_scope
 
 
@@ -81,13 +81,13 @@ class OneMessage(TenantView):
     @operation(Scope.WRITE, body=MessagePatch, answers={200: MessageOut})
     def patch(self, body: MessagePatch, message_id: UUID) -> HttpResponse:
         """Annotate a message (JSON merge patch)."""
-        shown = messages.update_message(tenant_id=self.principal.tenant_id, message_id=message_id, patch=body)
+        shown = changes.update_message(tenant_id=self.principal.tenant_id, message_id=message_id, patch=body)
         return answer(shown)
 
     @operation(Scope.WRITE, answers={202: ErasureCase})
     def delete(self, message_id: UUID) -> HttpResponse:
         """Delete a message: hidden at once everywhere."""
-        case = messages.delete_messages(
+        case = changes.delete_messages(
             tenant_id=self.principal.tenant_id, message_ids=[message_id], actor=self.principal.actor
         )
         return answer(case, 202)

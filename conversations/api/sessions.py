@@ -18,10 +18,10 @@ from conversations.enums import Scope
 from conversations.inputs import CloseBody, Moment, SessionIn, SessionPatch
 from conversations.models import Session
 from conversations.services import sessions
-from conversations.services.contents import key_owner
 from conversations.services.idempotency import Shown
-from conversations.services.reading import get_session
-from conversations.services.windows import MAX_LIMIT, read_window
+from conversations.services.messages.contents import key_owner
+from conversations.services.messages.reading import get_session
+from conversations.services.messages.windows import MAX_LIMIT, read_window
 from conversations.tenancy import tenant_scope
 
 

@@ -12,7 +12,7 @@ from conversations.api.operations import operation
 from conversations.api.shapes import MessageOut, SessionOut
 from conversations.api.views import TenantView
 from conversations.enums import Scope
-from conversations.services.reading import get_session, present, session_messages
+from conversations.services.messages.reading import get_session, present, session_messages
 from conversations.services.sessions import present_sessions
 from conversations.tenancy import tenant_scope
 from conversations.transcripts import render_html, render_markdown, transcript_of

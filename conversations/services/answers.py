@@ -13,8 +13,8 @@ from conversations.backends.protocols import LexicalSearch
 from conversations.backends.values import Kind, SearchFilter, StoreUnavailable
 from conversations.enums import Role, SessionStatus
 from conversations.models import Message, Session
-from conversations.services.contents import plain_text
-from conversations.services.reading import present, visible_messages
+from conversations.services.messages.contents import plain_text
+from conversations.services.messages.reading import present, visible_messages
 from conversations.services.recall import Found, Sought, find
 from conversations.services.searching import scrubbed_query
 from conversations.services.sessions import present_sessions

@@ -14,8 +14,8 @@ from conversations.mirror.waking import wake
 from conversations.models import Message, Session
 from conversations.ports import lifecycle
 from conversations.principals import Actor
-from conversations.services.messages import absence, annotate, delete_messages, raise_epoch
-from conversations.services.reading import read_messages, visible_messages
+from conversations.services.messages.changes import absence, annotate, delete_messages, raise_epoch
+from conversations.services.messages.reading import read_messages, visible_messages
 from conversations.services.sessions import create_session, delete_session, present_sessions, update_session
 from conversations.tenancy import tenant_scope
 

@@ -16,11 +16,9 @@ from conversations import ids
 from conversations.models import ContextReceipt, Memory, MessageIndex, Session
 from conversations.ports import ContextRequest, registry
 from conversations.services.asking import Answers, Asked, ask_stores
-from conversations.services.contents import plain_text
-from conversations.services.reading import get_session, visible_messages, with_processing
-from conversations.services.recall import NAMES_LOOKED_AT, Scene, Sought, plan, weigh
-from conversations.services.searching import hydrate, query_hash, scrubbed_query
-from conversations.services.windows import (
+from conversations.services.messages.contents import plain_text
+from conversations.services.messages.reading import get_session, visible_messages, with_processing
+from conversations.services.messages.windows import (
     Messages,
     Window,
     estimate_tokens,
@@ -28,6 +26,8 @@ from conversations.services.windows import (
     look_up_window,
     open_window,
 )
+from conversations.services.recall import NAMES_LOOKED_AT, Scene, Sought, plan, weigh
+from conversations.services.searching import hydrate, query_hash, scrubbed_query
 from conversations.tenancy import tenant_scope
 
 RECENT, RECALLED, SUMMARY = "recent_messages", "recalled", "conversation_summary"

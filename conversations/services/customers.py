@@ -17,8 +17,8 @@ from conversations.pii import normalise_identifier
 from conversations.ports import Target, lifecycle
 from conversations.principals import Actor
 from conversations.querysets import TenantQuerySet
-from conversations.services.contents import keyed_identifier
 from conversations.services.late_arrivals import explain_missing_customer, late_customers, refuse_late
+from conversations.services.messages.contents import keyed_identifier
 from conversations.statements import insert_rows
 from conversations.tenancy import tenant_scope
 

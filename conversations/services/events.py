@@ -18,7 +18,7 @@ from django.db.models import Max
 from conversations.enums import SessionStatus
 from conversations.exceptions import Invalid
 from conversations.models import Session, Tombstone
-from conversations.services.reading import get_session, present, session_messages
+from conversations.services.messages.reading import get_session, present, session_messages
 from conversations.services.sessions import present_sessions
 from conversations.tenancy import tenant_scope
 

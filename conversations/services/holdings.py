@@ -29,9 +29,9 @@ from conversations.models import (
 )
 from conversations.ports import Holding, Keep, Registry, Target, lifecycle, registry
 from conversations.services import idempotency
-from conversations.services.contents import unseal_messages
 from conversations.services.memory_contents import open_memories
-from conversations.services.reading import external_ids
+from conversations.services.messages.contents import unseal_messages
+from conversations.services.messages.reading import external_ids
 
 Record = Mapping[str, Any]
 T = TypeVar("T")

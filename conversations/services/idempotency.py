@@ -25,7 +25,7 @@ from conversations.exceptions import (
     KeyDestroyed,
 )
 from conversations.models import Customer, DataKey, IdempotencyRecord, Memory, Message, Session, Tombstone
-from conversations.services.reading import visible_messages
+from conversations.services.messages.reading import visible_messages
 
 LIFETIME = timedelta(hours=24)
 

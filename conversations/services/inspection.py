@@ -14,7 +14,7 @@ from conversations.querysets import LiveQuerySet
 from conversations.ranking import DEFAULT_PROFILE
 from conversations.services import audit
 from conversations.services.customers import find_customer
-from conversations.services.reading import visible_messages
+from conversations.services.messages.reading import visible_messages
 from conversations.services.recall import Sought, find
 from conversations.services.searching import scrubbed_query
 from conversations.tenancy import tenant_scope

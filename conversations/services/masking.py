@@ -6,7 +6,7 @@ from uuid import UUID
 from django.conf import settings
 
 from conversations.pii import scrub_json
-from conversations.services.contents import Scrubber
+from conversations.services.messages.contents import Scrubber
 from conversations.transcripts.visible import visible
 
 

@@ -14,7 +14,7 @@ from conversations.mirror import outbox
 from conversations.mirror.drain import drain_while
 from conversations.mirror.verifying import verify
 from conversations.models import MirrorEvent, MirrorSink, Session
-from conversations.services.windows import forget, read_window
+from conversations.services.messages.windows import forget, read_window
 from conversations.tenancy import tenant_scope
 
 Advance = Callable[[str, int, int], None]

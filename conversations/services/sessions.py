@@ -26,11 +26,11 @@ from conversations.models import Customer, DataKey, Message, Session
 from conversations.outcomes import TEXTS, searchable
 from conversations.ports import Target, lifecycle
 from conversations.principals import Actor
-from conversations.services import windows
-from conversations.services.contents import Scrubber, key_owner
 from conversations.services.customers import ensure_customer
 from conversations.services.late_arrivals import refuse_late
-from conversations.services.reading import external_ids, get_session
+from conversations.services.messages import windows
+from conversations.services.messages.contents import Scrubber, key_owner
+from conversations.services.messages.reading import external_ids, get_session
 from conversations.tenancy import tenant_scope
 
 

@@ -16,7 +16,7 @@ from conversations.exceptions import Erased
 from conversations.importing import ImportedSummary
 from conversations.models import Customer, Session
 from conversations.services.customers import ensure_customers, is_forgotten
-from conversations.services.reading import visible_messages
+from conversations.services.messages.reading import visible_messages
 from portraits import presenters
 from portraits.counters import Interactions
 from portraits.inputs import SummaryIn

@@ -9,7 +9,7 @@ from django.db.models import BooleanField, F, Func, OuterRef
 from conversations.exceptions import Invalid
 from conversations.models import Message
 from conversations.querysets import MessageQuerySet
-from conversations.services.reading import visible_messages
+from conversations.services.messages.reading import visible_messages
 
 
 def seen_messages(tenant_id: UUID, message_ids: Collection[UUID]) -> set[UUID]:

@@ -11,8 +11,8 @@ from django.conf import settings
 from conversations.enums import Role
 from conversations.exceptions import KeyDestroyed
 from conversations.models import Message
-from conversations.services.contents import Scrubber, unseal_messages
-from conversations.services.reading import visible_messages
+from conversations.services.messages.contents import Scrubber, unseal_messages
+from conversations.services.messages.reading import visible_messages
 from portraits.extracts import Said
 from portraits.prompts import without_shown
 from portraits.rules import Heard

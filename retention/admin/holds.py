@@ -16,7 +16,7 @@ from conversations.admin.selection import SelectionPage
 from conversations.exceptions import NotFound
 from conversations.models import Customer
 from conversations.services.masking import Masker
-from conversations.services.reading import external_ids
+from conversations.services.messages.reading import external_ids
 from conversations.staff.rights import Right
 from retention.models import LegalHold
 from retention.presenters import hold_state

@@ -13,7 +13,7 @@ from conversations.api.shapes import MessageOut
 from conversations.enums import Scope
 from conversations.inputs import ShortText
 from conversations.services.customers import find_customer
-from conversations.services.reading import external_ids
+from conversations.services.messages.reading import external_ids
 from conversations.tenancy import tenant_scope
 from retention.api.shapes import (
     ArchiveHitOut,

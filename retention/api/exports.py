@@ -14,7 +14,7 @@ from conversations.exceptions import NotFound
 from conversations.inputs import ShortText
 from conversations.manifests import ManifestFile
 from conversations.services.idempotency import Shown
-from conversations.services.reading import external_ids
+from conversations.services.messages.reading import external_ids
 from retention.api.views import ComplianceView
 from retention.enums import ExportState
 from retention.models import ExportJob

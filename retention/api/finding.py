@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from conversations.api.answers import answer
 from conversations.api.operations import operation
 from conversations.enums import Scope
-from conversations.services.reading import external_ids
+from conversations.services.messages.reading import external_ids
 from conversations.tenancy import tenant_scope
 from retention.api.shapes import Reason
 from retention.api.views import ComplianceView

@@ -12,7 +12,7 @@ from conversations.api.pagination import ListOf, PageQuery, paginate
 from conversations.enums import Scope
 from conversations.exceptions import NotFound
 from conversations.inputs import fold_customer
-from conversations.services.reading import external_ids
+from conversations.services.messages.reading import external_ids
 from conversations.tenancy import tenant_scope
 from retention.api.shapes import HeldMessageOut, HoldIn, HoldOut, ReasonBody
 from retention.api.views import ComplianceView

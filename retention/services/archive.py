@@ -22,7 +22,7 @@ from conversations.pii import scrub
 from conversations.principals import Actor
 from conversations.services import audit
 from conversations.services.late_arrivals import explain_absence
-from conversations.services.reading import external_ids
+from conversations.services.messages.reading import external_ids
 from conversations.tenancy import tenant_scope
 from retention.enums import RecordClass
 from retention.models import ArchiveRecord, LegalHold

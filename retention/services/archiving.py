@@ -18,7 +18,7 @@ from conversations.crypto import DataKeyMaterial
 from conversations.enums import KeyOwner
 from conversations.exceptions import KeyDestroyed, SealBroken
 from conversations.pii import scrub_json
-from conversations.services.contents import Scrubber, message_aad
+from conversations.services.messages.contents import Scrubber, message_aad
 from retention.compression import compress, decompress
 from retention.enums import ArchiveMode
 from retention.models import ArchiveRecord

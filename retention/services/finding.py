@@ -17,7 +17,7 @@ from conversations.pii import normalise_identifier
 from conversations.ports import lifecycle
 from conversations.principals import Actor
 from conversations.services import audit
-from conversations.services.contents import keyed_identifier
+from conversations.services.messages.contents import keyed_identifier
 from conversations.tenancy import tenant_scope
 from retention.models import ArchiveRecord
 from retention.services.archive import readable_records

@@ -9,7 +9,7 @@ from django.db.models import BooleanField, F, Func, Q, QuerySet, Subquery
 from conversations.models import Session, Tombstone
 from conversations.ports import Holding, Keep, Registry, Target
 from conversations.services.holdings import messages_of, sessions_of
-from conversations.services.reading import external_ids
+from conversations.services.messages.reading import external_ids
 from retention.enums import ExportKind
 from retention.models import ArchiveRecord, DeferredRecords, ExportJob
 from retention.services.archiving import open_record

@@ -7,8 +7,9 @@ from conversations.exceptions import Expired, NotFound
 from conversations.inputs import require_text
 from conversations.models import Message
 from conversations.principals import Actor
-from conversations.services import audit, reading
+from conversations.services import audit
 from conversations.services.late_arrivals import explain_absence
+from conversations.services.messages import reading
 from conversations.tenancy import tenant_scope
 from retention.models import ArchiveRecord
 from retention.services.holds import held_messages

@@ -10,8 +10,8 @@ from django.db.models import Q
 from conversations import ids, presenters
 from conversations.exceptions import KeyDestroyed, NotFound, SealBroken
 from conversations.models import Message, Session
-from conversations.services import reading
 from conversations.services.masking import Masker
+from conversations.services.messages import reading
 from conversations.transcripts.parts import Transcript, TranscriptMessage, message_of, transcript_of
 from retention.endings import Ending, NamedHold, ending
 from retention.enums import RecordClass

@@ -10,7 +10,7 @@ from conversations.models import AuditEvent, Customer, Session, Staff, Tenant
 from conversations.principals import SYSTEM, Actor, ActorKind
 from conversations.services import sessions
 from conversations.services.api_keys import create_key
-from conversations.services.appends import append_messages
+from conversations.services.messages.appends import append_messages
 from conversations.tenancy import tenant_scope
 from portraits.services.preferences import set_preference
 from retention.enums import ArchiveMode, RecordClass

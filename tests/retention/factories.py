@@ -9,7 +9,7 @@ from conversations.inputs import MessageIn, SessionIn
 from conversations.models import Session, Tenant
 from conversations.principals import Actor, ActorKind
 from conversations.services import sessions, tenants
-from conversations.services.appends import append_messages
+from conversations.services.messages.appends import append_messages
 
 ALICE = Actor(ActorKind.AGENT, "alice")
 BOB = Actor(ActorKind.AGENT, "bob")

@@ -12,8 +12,8 @@ from conversations.inputs import Attachment, MessageIn
 from conversations.mirror.drain import drain
 from conversations.models import DataKey, Message
 from conversations.principals import SYSTEM
-from conversations.services import reading
-from conversations.services.appends import append_messages
+from conversations.services.messages import reading
+from conversations.services.messages.appends import append_messages
 from conversations.services.stats import read_stats
 from conversations.tenancy import tenant_scope
 from retention.enums import ArchiveMode, RecordClass

@@ -4,7 +4,7 @@ import pytest
 
 from conversations.exceptions import Erased, KeyDestroyed
 from conversations.models import Customer, Message, MirrorEvent, Session
-from conversations.services import reading
+from conversations.services.messages import reading
 from conversations.tenancy import tenant_scope
 from retention.enums import CaseState
 from retention.receipts import verify_receipt

@@ -17,8 +17,9 @@ from conversations.mirror.drain import drain
 from conversations.mirror.rebuilding import only_rebuild
 from conversations.models import Customer, DataKey, Memory, Message, Session
 from conversations.principals import SYSTEM
-from conversations.services import memories, reading
-from conversations.services.appends import append_messages
+from conversations.services import memories
+from conversations.services.messages import reading
+from conversations.services.messages.appends import append_messages
 from conversations.services.sessions import create_session
 from conversations.tenancy import tenant_scope
 from retention import ledger

@@ -9,7 +9,7 @@ from conversations import ids
 from conversations.enums import Reason
 from conversations.models import AuditEvent, ContextReceipt, Message, MirrorEvent, Session
 from conversations.principals import SYSTEM
-from conversations.services import reading
+from conversations.services.messages import reading
 from conversations.tenancy import tenant_scope
 from retention.enums import ArchiveMode, RecordClass, RunState
 from retention.models import ArchiveRecord, PurgeBatch, PurgeRun

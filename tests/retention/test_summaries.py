@@ -9,7 +9,7 @@ from conversations.inputs import MessageIn
 from conversations.models import Customer, DataKey, Memory, Session
 from conversations.ports import Target, lifecycle, registry
 from conversations.principals import SYSTEM
-from conversations.services.appends import append_messages
+from conversations.services.messages.appends import append_messages
 from conversations.tenancy import tenant_scope
 from retention.enums import RecordClass, RunState
 from retention.models import ArchiveRecord

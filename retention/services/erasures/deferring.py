@@ -17,8 +17,8 @@ from conversations.enums import KeyOwner
 from conversations.exceptions import KeyDestroyed
 from conversations.models import DataKey
 from conversations.ports import Target, registry
-from conversations.services.contents import message_aad
 from conversations.services.holdings import CustomerHolding
+from conversations.services.messages.contents import message_aad
 from retention.compression import compress
 from retention.enums import RecordClass, Verdict
 from retention.law import Hold, Record, decide, held_sql, parameters, verdict_sql

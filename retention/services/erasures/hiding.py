@@ -15,9 +15,9 @@ from conversations import ids
 from conversations.enums import Reason
 from conversations.models import Customer, Memory, Message, Session
 from conversations.ports import Target
-from conversations.services import windows
 from conversations.services.holdings import messages_of, sessions_of
 from conversations.services.late_arrivals import external_digest
+from conversations.services.messages import windows
 from retention.models import ErasureCase
 from retention.services.holdings import archive_of
 

@@ -21,11 +21,11 @@ from conversations.mirror.profiles import served_profile
 from conversations.models import Customer, Memory, Message, Session, Tenant
 from conversations.principals import SYSTEM
 from conversations.services import import_messages
-from conversations.services.appends import append_messages
 from conversations.services.customers import erase_customer
 from conversations.services.memories import create_memories
-from conversations.services.messages import delete_messages
-from conversations.services.reading import last_messages
+from conversations.services.messages.appends import append_messages
+from conversations.services.messages.changes import delete_messages
+from conversations.services.messages.reading import last_messages
 from conversations.services.sessions import close_session
 from conversations.tenancy import tenant_scope
 from portraits.counters import Interactions

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from conversations.inputs import MessageIn, MessagePatch
 from conversations.models import Message, MirrorEvent, MirrorSink, Session
 from conversations.principals import SYSTEM
-from conversations.services.appends import append_messages
 from conversations.services.bulk import MessageChanges, change_messages
-from conversations.services.messages import delete_messages, update_message
+from conversations.services.messages.appends import append_messages
+from conversations.services.messages.changes import delete_messages, update_message
 from conversations.tenancy import tenant_scope
 from tests.builders import make_session, make_tenant, message_ids, say
 

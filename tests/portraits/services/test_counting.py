@@ -21,8 +21,8 @@ from conversations.inputs import MessageIn, MessagePatch, SessionPatch
 from conversations.models import Customer, Message, Session
 from conversations.ports import Target, lifecycle
 from conversations.principals import Actor, ActorKind
-from conversations.services.appends import append_messages
-from conversations.services.messages import update_message
+from conversations.services.messages.appends import append_messages
+from conversations.services.messages.changes import update_message
 from conversations.services.sessions import update_session
 from conversations.tenancy import tenant_scope
 from portraits.counters import Interactions

@@ -20,9 +20,9 @@ from conversations.models import AuditEvent, DataKey, IdempotencyRecord, MirrorE
 from conversations.principals import SYSTEM
 from conversations.sealed_columns import sealed_columns
 from conversations.services import key_rotation, resealing
-from conversations.services.contents import message_aad
 from conversations.services.key_rotation import finish_rotations, rewrap_under_master, rotate_keys
-from conversations.services.reading import read_messages
+from conversations.services.messages.contents import message_aad
+from conversations.services.messages.reading import read_messages
 from conversations.tenancy import tenant_scope
 from tests.retention.services.sealed_world import make_world, opened, values
 

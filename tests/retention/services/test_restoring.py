@@ -28,8 +28,8 @@ from conversations.services import api_keys, backups, gate
 from conversations.services.backups import back_up, keys_file
 from conversations.services.customers import get_customer
 from conversations.services.gate import read_gate
+from conversations.services.messages.reading import read_messages
 from conversations.services.readiness import StoreStatus, read_readiness
-from conversations.services.reading import read_messages
 from conversations.tenancy import tenant_scope
 from retention.services import restoring
 from retention.services.audit.sealing import seal_audit
@@ -215,7 +215,7 @@ def test_backup_is_one_moment_while_others_write(file):
         "import django; django.setup()\n"
         "from uuid import UUID\n"
         "from conversations.inputs import MessageIn\n"
-        "from conversations.services.appends import append_messages\n"
+        "from conversations.services.messages.appends import append_messages\n"
         "while True:\n"
         f"    append_messages(tenant_id=UUID('{tenant.id}'), session_id=UUID('{session.id}'),\n"
         "        given=[MessageIn(role='user', content='hello')])\n"

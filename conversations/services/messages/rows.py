@@ -10,7 +10,7 @@ import msgspec
 from conversations import crypto
 from conversations.crypto import DataKeyMaterial
 from conversations.inputs import MessageIn
-from conversations.services.contents import Prepared, message_aad
+from conversations.services.messages.contents import Prepared, message_aad
 
 COLUMNS = {
     "id": "uuid",

@@ -12,9 +12,9 @@ from conversations.mirror.waking import wake
 from conversations.models import Message, Session
 from conversations.ports import Target, lifecycle
 from conversations.principals import Actor
-from conversations.services import windows
 from conversations.services.late_arrivals import explain_absence
-from conversations.services.reading import read_messages, visible_messages
+from conversations.services.messages import windows
+from conversations.services.messages.reading import read_messages, visible_messages
 from conversations.tenancy import tenant_scope
 
 

@@ -12,8 +12,8 @@ from conversations.exceptions import Expired, NotFound
 from conversations.models import Customer, Message, MirrorSink, Session
 from conversations.ports import lifecycle
 from conversations.querysets import MessageQuerySet
-from conversations.services.contents import unseal_messages
 from conversations.services.late_arrivals import explain_absence
+from conversations.services.messages.contents import unseal_messages
 
 
 def get_session(tenant_id: UUID, session_id: UUID, **beside: Any) -> Session:

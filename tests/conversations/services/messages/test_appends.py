@@ -11,9 +11,9 @@ from conversations import crypto, ids, keyring
 from conversations.exceptions import NotFound, SealBroken
 from conversations.inputs import MessageIn
 from conversations.models import DataKey, Message, MirrorEvent, Session
-from conversations.services import appends
-from conversations.services.appends import append_messages
-from conversations.services.contents import unseal_messages
+from conversations.services.messages import appends
+from conversations.services.messages.appends import append_messages
+from conversations.services.messages.contents import unseal_messages
 from conversations.services.sessions import name_customer
 from conversations.tenancy import tenant_scope
 from tests.builders import make_session, make_tenant, say

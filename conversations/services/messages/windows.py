@@ -21,9 +21,9 @@ from conversations.enums import Role
 from conversations.exceptions import KeyDestroyed, SealBroken
 from conversations.models import Session
 from conversations.ports import lifecycle
-from conversations.services.contents import key_owner
-from conversations.services.reading import last_messages, with_processing
-from conversations.services.window_writer import writer
+from conversations.services.messages.contents import key_owner
+from conversations.services.messages.reading import last_messages, with_processing
+from conversations.services.messages.window_writer import writer
 from conversations.tenancy import tenant_scope
 
 log = structlog.get_logger(__name__)

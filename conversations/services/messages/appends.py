@@ -30,11 +30,12 @@ from conversations.enums import KeyOwner
 from conversations.exceptions import Erased, Expired, KeyDestroyed, NotFound, TenantMissing
 from conversations.inputs import MessageIn
 from conversations.mirror.waking import wake
-from conversations.services import windows
-from conversations.services.contents import Scrubber, key_owner, prepare
 from conversations.services.idempotency import Shown
 from conversations.services.late_arrivals import explain_absence, external_digest
-from conversations.services.message_rows import (
+from conversations.services.messages import windows
+from conversations.services.messages.contents import Scrubber, key_owner, prepare
+from conversations.services.messages.reading import read_messages
+from conversations.services.messages.rows import (
     ARRAYS,
     COLUMNS,
     NewMessage,
@@ -43,8 +44,7 @@ from conversations.services.message_rows import (
     new_message,
     values_of,
 )
-from conversations.services.reading import read_messages
-from conversations.services.window_writer import writer
+from conversations.services.messages.window_writer import writer
 from conversations.statements import execute
 from conversations.tenancy import tenant_scope
 
