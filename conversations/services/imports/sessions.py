@@ -14,7 +14,7 @@ from conversations.importing.identity import is_uuid, session_identity
 from conversations.inputs import SessionIn
 from conversations.models import Customer, Session, Tombstone
 from conversations.services.customers import ensure_customers
-from conversations.services.import_ledger import Ledger
+from conversations.services.imports.ledger import Ledger
 from conversations.services.late_arrivals import external_digest
 from conversations.services.sessions import new_session, outcome_document, scrubbed_outcome
 from conversations.statements import insert_rows

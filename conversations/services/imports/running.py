@@ -27,9 +27,9 @@ from conversations.mirror.waking import wake
 from conversations.models import Memory
 from conversations.ports import Carrier, registry
 from conversations.services.customers import ensure_customers
-from conversations.services.import_ledger import Ledger
-from conversations.services.import_messages import Ready, store_messages
-from conversations.services.import_sessions import Sessions, find_or_make_sessions
+from conversations.services.imports.ledger import Ledger
+from conversations.services.imports.messages import Ready, store_messages
+from conversations.services.imports.sessions import Sessions, find_or_make_sessions
 from conversations.services.late_arrivals import late_customers
 from conversations.services.memories import create_memories
 from conversations.services.messages.contents import Prepared, Scrubber, prepare

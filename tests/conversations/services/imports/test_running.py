@@ -20,8 +20,8 @@ from conversations.memory_inputs import MemoryIn
 from conversations.mirror.profiles import served_profile
 from conversations.models import Customer, Memory, Message, Session, Tenant
 from conversations.principals import SYSTEM
-from conversations.services import import_messages
 from conversations.services.customers import erase_customer
+from conversations.services.imports import messages
 from conversations.services.memories import create_memories
 from conversations.services.messages.appends import append_messages
 from conversations.services.messages.changes import delete_messages
@@ -216,7 +216,7 @@ def test_bom_crlf_and_blank_lines_are_fine_and_broken_lines_are_told_by_number(
 def test_an_interrupted_import_goes_on_where_it_stopped(
     tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("conversations.services.importing.BATCH", 10)
+    monkeypatch.setattr("conversations.services.imports.running.BATCH", 10)
     source = write_lines(
         tmp_path / "x.jsonl",
         *(
@@ -225,15 +225,15 @@ def test_an_interrupted_import_goes_on_where_it_stopped(
         ),
     )
     lasting = iter(range(3))
-    execute = import_messages.execute
+    execute = messages.execute
 
     def dying(query: str, values: Any) -> Any:
-        if query is import_messages._INSERT and next(lasting, None) is None:
+        if query is messages._INSERT and next(lasting, None) is None:
             raise OSError("the machine is gone")
         return execute(query, values)
 
     with monkeypatch.context() as patched:
-        patched.setattr(import_messages, "execute", dying)
+        patched.setattr(messages, "execute", dying)
         assert run("import_conversations", source, "--tenant", tenant.name, "--format", "jsonl")[1] == 1
     with tenant_scope(tenant.id):
         stored = Message.objects.for_tenant(tenant.id).count()

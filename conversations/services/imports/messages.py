@@ -10,7 +10,7 @@ from conversations import ids, keyring
 from conversations.importing import ImportedMessage
 from conversations.importing.identity import is_uuid
 from conversations.models import Session, Tombstone
-from conversations.services.import_ledger import Ledger
+from conversations.services.imports.ledger import Ledger
 from conversations.services.late_arrivals import external_digest
 from conversations.services.messages.contents import Prepared, key_owner
 from conversations.services.messages.rows import (
