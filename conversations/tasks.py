@@ -9,7 +9,7 @@ from conversations.enums import Sink
 from conversations.mirror.drain import drain
 from conversations.principals import Actor, ActorKind
 from conversations.services.key_rotation import finish_rotations
-from conversations.services.mirror_checks import verify_mirrors
+from conversations.services.mirrors.checks import verify_mirrors
 from conversations.services.partitions import ensure_partitions
 
 # The drain is woken twice a second under load: new threads would open new connections every time, which cost more

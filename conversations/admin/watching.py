@@ -6,7 +6,7 @@ from uuid import UUID
 from django.urls import reverse
 
 from conversations.admin.panels import Attention
-from conversations.services.mirror_status import mirror_status
+from conversations.services.mirrors.status import mirror_status
 from conversations.services.readiness import StoreStatus, read_readiness
 
 LAG = 60.0  # seconds a mirror may lag before it is reported

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from conversations.api.metrics import Reading
-from conversations.services.mirror_status import mirror_status
+from conversations.services.mirrors.status import mirror_status
 from conversations.services.partitions import default_rows
 
 

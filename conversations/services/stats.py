@@ -23,7 +23,7 @@ from conversations.mirror.profiles import served_profile
 from conversations.mirror.rates import followed_per_second
 from conversations.models import Memory
 from conversations.ports import lifecycle
-from conversations.services.mirror_status import mirror_status
+from conversations.services.mirrors.status import mirror_status
 from conversations.tenancy import tenant_scope
 from conversations.timed_cache import TimedCache
 

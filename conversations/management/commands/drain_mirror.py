@@ -5,7 +5,7 @@ import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from conversations.mirror.drain import Drained, drain
-from conversations.services.mirror_status import pending_events
+from conversations.services.mirrors.status import pending_events
 
 
 class Command(BaseCommand):

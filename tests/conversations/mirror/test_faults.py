@@ -13,7 +13,7 @@ from conversations.enums import Sink
 from conversations.mirror import writers
 from conversations.mirror.drain import drain, drain_sink
 from conversations.models import Message, MirrorEvent
-from conversations.services.mirror_status import mirror_status
+from conversations.services.mirrors.status import mirror_status
 from conversations.services.searching import SearchRequest, search
 from conversations.tenancy import tenant_scope
 from tests.builders import make_session, make_tenant, message_ids, say
