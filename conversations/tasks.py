@@ -8,7 +8,7 @@ from celery import shared_task
 from conversations.enums import Sink
 from conversations.mirror.drain import drain
 from conversations.principals import Actor, ActorKind
-from conversations.services.key_rotation import finish_rotations
+from conversations.services.keys.rotation import finish_rotations
 from conversations.services.mirrors.checks import verify_mirrors
 from conversations.services.partitions import ensure_partitions
 

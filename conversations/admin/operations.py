@@ -14,7 +14,7 @@ from conversations.enums import Entity, Scope, Sink
 from conversations.exceptions import Conflict, NotFound
 from conversations.models import ApiKey, MirrorSink
 from conversations.services.api_keys import create_key, revoke_key
-from conversations.services.key_ages import read_key_ages
+from conversations.services.keys.ages import read_key_ages
 from conversations.services.mirrors.checks import latest_checks
 from conversations.services.mirrors.parked import parked_events, retry_parked
 from conversations.services.mirrors.status import mirror_status

@@ -19,8 +19,8 @@ from conversations.exceptions import Conflict, KeyDestroyed
 from conversations.models import AuditEvent, DataKey, IdempotencyRecord, MirrorEvent
 from conversations.principals import SYSTEM
 from conversations.sealed_columns import sealed_columns
-from conversations.services import key_rotation, resealing
-from conversations.services.key_rotation import finish_rotations, rewrap_under_master, rotate_keys
+from conversations.services.keys import resealing, rotation
+from conversations.services.keys.rotation import finish_rotations, rewrap_under_master, rotate_keys
 from conversations.services.messages.contents import message_aad
 from conversations.services.messages.reading import read_messages
 from conversations.tenancy import tenant_scope
@@ -157,7 +157,7 @@ def test_key_that_still_seals_something_is_not_destroyed(monkeypatch):
         for row_id, sealed in kept.items():
             cursor.execute("UPDATE conversations_memory SET sealed = %s WHERE id = %s", [sealed, row_id])
     _age_retirement(world.tenant, timedelta(days=31))
-    monkeypatch.setattr(key_rotation, "reseal", lambda tenant_id, done, report=None: None)
+    monkeypatch.setattr(rotation, "reseal", lambda tenant_id, done, report=None: None)
 
     done = finish_rotations()
 
@@ -210,7 +210,7 @@ def test_interrupted_rotation_is_gone_on_with(monkeypatch, step):
     world, said = make_world(), None
     said = opened(world.tenant)
     with monkeypatch.context() as patch:
-        patch.setattr(key_rotation, step, _die)
+        patch.setattr(rotation, step, _die)
         with pytest.raises(_Killed):
             rotate(world)
     [current] = keys(world.tenant, owner=KeyOwner.TENANT, retired_at=None)
@@ -226,7 +226,7 @@ def test_interrupted_rotation_is_gone_on_with(monkeypatch, step):
 def test_interrupted_rotation_of_all_leaves_alone_what_is_done(monkeypatch):
     first, second, third = make_world("a"), make_world("b"), make_world("c")
     tenants = [world.tenant for world in (first, second, third)]
-    finish, finished = key_rotation._finish_rotation, []
+    finish, finished = rotation._finish_rotation, []
 
     def stop_after_the_first(tenant_id, actor, report):
         if finished:
@@ -235,7 +235,7 @@ def test_interrupted_rotation_of_all_leaves_alone_what_is_done(monkeypatch):
         return finish(tenant_id, actor, report)
 
     with monkeypatch.context() as patch:
-        patch.setattr(key_rotation, "_finish_rotation", stop_after_the_first)
+        patch.setattr(rotation, "_finish_rotation", stop_after_the_first)
         with pytest.raises(_Killed):
             rotate_keys(tenants, actor=SYSTEM)
     done_before = key_ids(first.tenant)
@@ -252,7 +252,7 @@ def test_killed_rotation_is_gone_on_with(database):
     said = opened(world.tenant)
     program = (
         "import django; django.setup()\n"
-        "from conversations.services import resealing; resealing.BATCH = 2\n"
+        "from conversations.services.keys import resealing; resealing.BATCH = 2\n"
         "from django.core.management import call_command\n"
         "print('go', flush=True); call_command('rotate_keys')"
     )
@@ -314,7 +314,7 @@ def test_what_is_erased_meanwhile_does_not_live_on_under_a_new_key(monkeypatch):
             destroy(tenant_id, customer)
 
     with monkeypatch.context() as patch:
-        patch.setattr(key_rotation, "reseal", erase_first)
+        patch.setattr(rotation, "reseal", erase_first)
         rotate(world)
     rotate(world)
 
@@ -345,7 +345,7 @@ def test_only_one_process_rotates_a_tenants_keys():
     release = threading.Event()
 
     def hold() -> None:
-        with key_rotation._alone(world.tenant.id):
+        with rotation._alone(world.tenant.id):
             held.set()
             release.wait(10)
         connections.close_all()

@@ -26,7 +26,7 @@ from conversations.locking import only_one
 from conversations.models import AuditEvent, DataKey, Tenant
 from conversations.principals import SYSTEM, Actor
 from conversations.services import audit
-from conversations.services.resealing import Report, Rotation, no_progress, reseal, used_keys
+from conversations.services.keys.resealing import Report, Rotation, no_progress, reseal, used_keys
 from conversations.tenancy import tenant_scope
 
 BATCH = 500
