@@ -37,7 +37,7 @@ def _measure(options: argparse.Namespace) -> None:
     # Our own modules need the settings.
     from django.core.management import call_command  # noqa: PLC0415
 
-    from conversations.services.tenants import create_tenant  # noqa: PLC0415
+    from conversations.services.accounts.tenants import create_tenant  # noqa: PLC0415
     from retention.services.audit.sealing import seal_audit  # noqa: PLC0415
     from retention.services.audit.verifying import verify_audit  # noqa: PLC0415
 

@@ -33,7 +33,8 @@ import django
 django.setup()
 from uuid import uuid4
 from conversations.inputs import MessageIn, SessionIn
-from conversations.services import sessions, tenants
+from conversations.services import sessions
+from conversations.services.accounts import tenants
 from conversations.services.messages import appends
 tenant = tenants.create_tenant(name=str(uuid4()))
 session, _ = sessions.create_session(tenant_id=tenant.id, body=SessionIn(customer_id="c"))

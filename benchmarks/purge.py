@@ -229,7 +229,7 @@ def _expect(tenant: Any, messages: int) -> None:
 
 
 def _new_tenant(name: str) -> Any:
-    from conversations.services.tenants import create_tenant  # noqa: PLC0415  (settings first)
+    from conversations.services.accounts.tenants import create_tenant  # noqa: PLC0415  (settings first)
 
     return create_tenant(name=name)
 

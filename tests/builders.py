@@ -5,10 +5,10 @@ from uuid import UUID
 
 from conversations.inputs import MessageIn, SessionIn
 from conversations.models import Session, Tenant
-from conversations.services.api_keys import create_key
+from conversations.services.accounts.api_keys import create_key
+from conversations.services.accounts.tenants import create_tenant
 from conversations.services.messages.appends import Appended, append_messages
 from conversations.services.sessions import create_session
-from conversations.services.tenants import create_tenant
 
 ALL_SCOPES = ["read", "write", "import", "compliance"]
 

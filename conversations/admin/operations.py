@@ -13,13 +13,13 @@ from conversations.admin.pages import ActionPage, Page
 from conversations.enums import Entity, Scope, Sink
 from conversations.exceptions import Conflict, NotFound
 from conversations.models import ApiKey, MirrorSink
-from conversations.services.api_keys import create_key, revoke_key
+from conversations.services.accounts.api_keys import create_key, revoke_key
+from conversations.services.accounts.tenants import all_tenants
 from conversations.services.keys.ages import read_key_ages
 from conversations.services.mirrors.checks import latest_checks
 from conversations.services.mirrors.parked import parked_events, retry_parked
 from conversations.services.mirrors.status import mirror_status
 from conversations.services.readiness import read_readiness
-from conversations.services.tenants import all_tenants
 from conversations.staff.rights import Right
 from conversations.tasks import check_mirrors
 

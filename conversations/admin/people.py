@@ -12,7 +12,12 @@ from django.urls import reverse
 from conversations.admin.pages import ActionPage, Page, refusals_in
 from conversations.exceptions import NotFound
 from conversations.models import Staff
-from conversations.services.staff import create_staff, renew_password, set_rights_of_group, update_staff
+from conversations.services.accounts.staff import (
+    create_staff,
+    renew_password,
+    set_rights_of_group,
+    update_staff,
+)
 from conversations.staff.rights import APP, MEANINGS, Right
 
 

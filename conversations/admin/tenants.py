@@ -11,7 +11,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from conversations.admin.pages import ActionPage
 from conversations.services import audit
-from conversations.services.tenants import all_tenants
+from conversations.services.accounts.tenants import all_tenants
 from conversations.staff.middleware import CHOSEN
 from conversations.tenancy import tenant_scope
 

@@ -12,7 +12,7 @@ from conversations.api.throttling import throttle_failure
 from conversations.enums import Scope
 from conversations.exceptions import Forbidden, Unauthenticated
 from conversations.principals import Principal
-from conversations.services import api_keys
+from conversations.services.accounts import api_keys
 
 _LONGEST_KEY = 200
 

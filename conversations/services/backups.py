@@ -31,7 +31,7 @@ from conversations.installation import signing_key
 from conversations.models import Customer, DataKey, Memory, MirrorEvent, Session
 from conversations.principals import Actor
 from conversations.services import audit
-from conversations.services.tenants import all_tenants
+from conversations.services.accounts.tenants import all_tenants
 from conversations.tenancy import tenant_scope
 
 KEYS = DataKey._meta.db_table

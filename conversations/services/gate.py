@@ -8,7 +8,7 @@ from django.db import transaction
 from conversations import ids
 from conversations.enums import GateState
 from conversations.models import ApiKey, Gate
-from conversations.services import api_keys
+from conversations.services.accounts import api_keys
 
 # How long processes cache a key that they have looked up.
 BELIEVED = timedelta(seconds=api_keys.LIFETIME + 1)

@@ -11,7 +11,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.sites import UnfoldAdminSite
 
 from conversations.models import Staff
-from conversations.services.tenants import all_tenants
+from conversations.services.accounts.tenants import all_tenants
 from conversations.staff.menu import menu
 
 _with_eval = csp_update({"script-src": ["'self'", "'unsafe-eval'"]})

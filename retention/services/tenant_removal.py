@@ -33,7 +33,8 @@ from conversations.models import (
 )
 from conversations.ports import Target
 from conversations.principals import Actor
-from conversations.services import api_keys, audit
+from conversations.services import audit
+from conversations.services.accounts import api_keys
 from conversations.tenancy import tenant_scope
 from retention.enums import CaseScope, CaseState
 from retention.models import ArchiveRecord, ErasureCase, ErasureTask, ExportJob, TenantRemoval

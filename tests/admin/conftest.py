@@ -12,8 +12,8 @@ from playwright.sync_api import Browser
 
 from conversations.backends.configured import forget_stores
 from conversations.models import Staff, Tenant
-from conversations.services.staff import create_staff
-from conversations.services.tenants import create_tenant
+from conversations.services.accounts.staff import create_staff
+from conversations.services.accounts.tenants import create_tenant
 from tests.admin.browser import Officer, chromium, find_chromium
 from tests.admin.server import serving
 

@@ -9,7 +9,7 @@ from conversations.mirror.drain import drain
 from conversations.models import AuditEvent, Customer, Session, Staff, Tenant
 from conversations.principals import SYSTEM, Actor, ActorKind
 from conversations.services import sessions
-from conversations.services.api_keys import create_key
+from conversations.services.accounts.api_keys import create_key
 from conversations.services.messages.appends import append_messages
 from conversations.tenancy import tenant_scope
 from portraits.services.preferences import set_preference

@@ -8,7 +8,8 @@ from conversations import ids
 from conversations.inputs import MessageIn, SessionIn
 from conversations.models import Session, Tenant
 from conversations.principals import Actor, ActorKind
-from conversations.services import sessions, tenants
+from conversations.services import sessions
+from conversations.services.accounts import tenants
 from conversations.services.messages.appends import append_messages
 
 ALICE = Actor(ActorKind.AGENT, "alice")

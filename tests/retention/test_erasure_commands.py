@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from conversations.models import ApiKey, Customer, DataKey, Memory, Message, Session, Tenant
-from conversations.services.api_keys import create_key
+from conversations.services.accounts.api_keys import create_key
 from conversations.tenancy import tenant_scope
 from retention.models import ErasureCase, TenantRemoval
 from retention.receipts import verify_receipt
@@ -27,7 +27,7 @@ def run(*arguments, **options):
 
 @pytest.fixture(autouse=True)
 def keys_are_believed_no_longer(monkeypatch):
-    monkeypatch.setattr("conversations.services.api_keys.LIFETIME", 0.0)
+    monkeypatch.setattr("conversations.services.accounts.api_keys.LIFETIME", 0.0)
 
 
 def test_erase_waits_and_writes_the_receipt(tmp_path):

@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandParser
 from conversations.enums import Scope
 from conversations.exceptions import NotFound, Unauthenticated
 from conversations.models import Staff, Tenant
-from conversations.services.api_keys import authenticate, create_key
-from conversations.services.tenants import create_tenant, get_tenant
+from conversations.services.accounts.api_keys import authenticate, create_key
+from conversations.services.accounts.tenants import create_tenant, get_tenant
 
 ADMIN = "admin"
 TENANT = "default"

@@ -7,8 +7,8 @@ from conversations import ids
 from conversations.exceptions import Refused
 from conversations.management.durations import duration
 from conversations.management.operators import add_operator, operator
-from conversations.services.api_keys import create_key
-from conversations.services.tenants import get_tenant
+from conversations.services.accounts.api_keys import create_key
+from conversations.services.accounts.tenants import get_tenant
 
 
 class Command(BaseCommand):

@@ -5,8 +5,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from conversations.exceptions import Refused
 from conversations.management.operators import add_operator, operator
-from conversations.services.staff import create_staff
-from conversations.services.tenants import get_tenant
+from conversations.services.accounts.staff import create_staff
+from conversations.services.accounts.tenants import get_tenant
 from conversations.staff.rights import GROUPS, group_named
 
 

@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from conversations.exceptions import Refused
 from conversations.management.operators import add_operator, operator
-from conversations.services.tenants import create_tenant
+from conversations.services.accounts.tenants import create_tenant
 
 
 class Command(BaseCommand):

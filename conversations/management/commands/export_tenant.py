@@ -6,8 +6,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from conversations.exceptions import Refused
 from conversations.management.operators import add_operator, operator
+from conversations.services.accounts.tenants import get_tenant
 from conversations.services.exporting import export_tenant
-from conversations.services.tenants import get_tenant
 
 
 class Command(BaseCommand):

@@ -13,8 +13,8 @@ from conversations.management.operators import add_operator, operator
 from conversations.management.progress import watching
 from conversations.principals import Actor
 from conversations.services import audit
+from conversations.services.accounts.tenants import get_tenant
 from conversations.services.imports.running import ImportReport, import_records
-from conversations.services.tenants import get_tenant
 from conversations.tenancy import tenant_scope
 
 SHOWN = 20  # errors shown without --json

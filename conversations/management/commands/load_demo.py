@@ -27,9 +27,9 @@ from conversations.demo.trades import TRADES, Trade
 from conversations.enums import Scope
 from conversations.exceptions import NotFound
 from conversations.models import Tenant
-from conversations.services.api_keys import create_key
+from conversations.services.accounts.api_keys import create_key
+from conversations.services.accounts.tenants import create_tenant, get_tenant
 from conversations.services.partitions import ensure_partitions
-from conversations.services.tenants import create_tenant, get_tenant
 
 Watch = Callable[[Trade], Advance]
 

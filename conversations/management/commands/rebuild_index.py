@@ -15,8 +15,8 @@ from conversations.mirror.rebuilding import (
     rebuild_vectors,
 )
 from conversations.models import Tenant
+from conversations.services.accounts.tenants import all_tenants, get_tenant
 from conversations.services.mirrors.rebuilding import rebuild_tenant, rebuild_windows
-from conversations.services.tenants import all_tenants, get_tenant
 
 SINKS = {"elasticsearch": Sink.ELASTICSEARCH, "milvus": Sink.MILVUS}
 

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from conversations.exceptions import Refused
 from conversations.management.operators import add_operator, operator
-from conversations.services.api_keys import revoke_key
+from conversations.services.accounts.api_keys import revoke_key
 
 
 class Command(BaseCommand):

@@ -8,9 +8,9 @@ from conversations.exceptions import Refused
 from conversations.management.operators import add_operator, operator
 from conversations.management.progress import watching
 from conversations.models import Tenant
+from conversations.services.accounts.tenants import all_tenants, get_tenant
 from conversations.services.keys.resealing import Rotation
 from conversations.services.keys.rotation import rewrap_under_master, rotate_keys
-from conversations.services.tenants import all_tenants, get_tenant
 
 
 class Command(BaseCommand):

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from conversations.enums import Sink
 from conversations.exceptions import NotFound
 from conversations.mirror.verifying import Verdict, verify
-from conversations.services.tenants import all_tenants, get_tenant
+from conversations.services.accounts.tenants import all_tenants, get_tenant
 
 NAMES = {Sink.LEXICAL: "postgresql", Sink.ELASTICSEARCH: "elasticsearch", Sink.MILVUS: "milvus"}
 

@@ -4,7 +4,7 @@ import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from conversations.exceptions import NotFound
-from conversations.services.tenants import all_tenants, get_tenant
+from conversations.services.accounts.tenants import all_tenants, get_tenant
 from portraits.services.verification import Difference, Verified, verify_tenant
 
 

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from conversations.exceptions import Refused
 from conversations.management.operators import add_operator, operator
-from conversations.services.tenants import get_tenant
+from conversations.services.accounts.tenants import get_tenant
 from retention.services.exports.customers import write_customer
 
 

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from conversations.exceptions import Refused
 from conversations.management.operators import add_operator, operator
 from conversations.management.timestamps import timestamp
-from conversations.services.tenants import get_tenant
+from conversations.services.accounts.tenants import get_tenant
 from retention.presenters import show_hold
 from retention.services.holds import HoldScope, place_hold
 

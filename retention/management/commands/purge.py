@@ -8,7 +8,7 @@ from conversations.exceptions import Refused
 from conversations.management.operators import add_operator, operator
 from conversations.models import Tenant
 from conversations.principals import Actor
-from conversations.services.tenants import all_tenants, get_tenant
+from conversations.services.accounts.tenants import all_tenants, get_tenant
 from retention.enums import RecordClass, RunState
 from retention.presenters import show_preview, show_run
 from retention.services.audit.pruning import prune_audit

@@ -9,7 +9,7 @@ from conversations.exceptions import Refused
 from conversations.management.operators import add_operator, operator
 from conversations.models import Tenant
 from conversations.principals import Actor
-from conversations.services.tenants import get_tenant
+from conversations.services.accounts.tenants import get_tenant
 from retention.enums import CaseState
 from retention.models import ErasureCase, TenantRemoval
 from retention.services.erasures.cases import present_case

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from conversations.exceptions import Refused
 from conversations.management.progress import watching
-from conversations.services.tenants import get_tenant
+from conversations.services.accounts.tenants import get_tenant
 from retention.audit_walk import Finding
 from retention.services.audit.verifying import verify_audit
 

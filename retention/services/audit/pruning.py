@@ -22,8 +22,8 @@ from conversations.locking import BRIEFLY, try_locked
 from conversations.models import AuditEvent
 from conversations.principals import Actor
 from conversations.services import audit
+from conversations.services.accounts.tenants import all_tenants
 from conversations.services.partitions import Partition, list_partitions
-from conversations.services.tenants import all_tenants
 from conversations.signing import PublicKey, decode64
 from retention.models import LegalHold
 from retention.periods import bounds

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import connections, transaction
 
 from conversations import ids
-from conversations.services.tenants import all_tenants
+from conversations.services.accounts.tenants import all_tenants
 from conversations.tenancy import tenant_scope
 from retention.enums import CaseState, RunState
 from retention.periods import bounds

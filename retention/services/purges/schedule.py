@@ -11,8 +11,8 @@ from django.db import DatabaseError
 from conversations import ids
 from conversations.exceptions import RemembrancerError
 from conversations.principals import Actor
+from conversations.services.accounts.tenants import all_tenants
 from conversations.services.idempotency import forget_answers
-from conversations.services.tenants import all_tenants
 from retention.enums import RecordClass, RunState
 from retention.models import PurgeRun
 from retention.services.audit.pruning import prune_audit

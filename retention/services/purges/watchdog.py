@@ -9,7 +9,7 @@ from time import monotonic
 from django.db.models import Max
 
 from conversations import ids
-from conversations.services.tenants import all_tenants
+from conversations.services.accounts.tenants import all_tenants
 from conversations.tenancy import tenant_scope
 from retention.enums import RecordClass, RunState
 from retention.models import PurgeRun

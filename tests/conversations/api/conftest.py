@@ -13,7 +13,7 @@ from django.test import Client
 from conversations.api import throttling
 from conversations.backends import configured
 from conversations.enums import Scope
-from conversations.services import api_keys, tenants
+from conversations.services.accounts import api_keys, tenants
 
 EVERY_SCOPE = tuple(scope.value for scope in Scope)
 

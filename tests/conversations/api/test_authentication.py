@@ -10,7 +10,7 @@ from django.test import Client
 from conversations import ids
 from conversations.enums import Scope
 from conversations.models import Customer
-from conversations.services import api_keys, tenants
+from conversations.services.accounts import api_keys, tenants
 from conversations.tenancy import tenant_scope
 from tests.conversations.api.conftest import Caller, Issue
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from conversations.principals import SYSTEM
-from conversations.services.api_keys import revoke_key
+from conversations.services.accounts.api_keys import revoke_key
 from tests.conversations.api.conftest import Caller, Issue
 from tests.conversations.api.serving import Server, serving
 from tests.conversations.backends.proxies import FaultProxy

@@ -11,7 +11,7 @@ from django.test import Client
 from config.embedded.process import free_port
 from conversations import ids
 from conversations.enums import Scope
-from conversations.services import api_keys
+from conversations.services.accounts import api_keys
 from tests.conversations.api.conftest import Caller, Issue
 from tests.conversations.api.endpoints import (
     METHODS,

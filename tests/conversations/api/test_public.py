@@ -12,7 +12,7 @@ from config.embedded.process import free_port
 from conversations.api.metrics import Reading, ReadingsCollector, gauges
 from conversations.backends import configured
 from conversations.backends.values import StoreUnavailable
-from conversations.services import api_keys
+from conversations.services.accounts import api_keys
 from conversations.services.readiness import StoreState, StoreStatus, read_readiness
 
 pytestmark = pytest.mark.usefixtures("sample_api")

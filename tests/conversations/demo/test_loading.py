@@ -21,8 +21,8 @@ from conversations.demo.tenants import conversations, tenant_of
 from conversations.demo.trades import TRADES
 from conversations.enums import Scope
 from conversations.models import Message, Session, Tenant
-from conversations.services.api_keys import create_key
-from conversations.services.tenants import create_tenant
+from conversations.services.accounts.api_keys import create_key
+from conversations.services.accounts.tenants import create_tenant
 
 
 class Server(ThreadingMixIn, WSGIServer):

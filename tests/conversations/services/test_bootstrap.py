@@ -6,7 +6,7 @@ import json
 from django.core.management import call_command
 
 from conversations.models import ApiKey, Tenant
-from conversations.services.api_keys import authenticate, revoke_key
+from conversations.services.accounts.api_keys import authenticate, revoke_key
 
 
 def bootstrap(data_dir):

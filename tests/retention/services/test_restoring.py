@@ -24,7 +24,8 @@ from conversations.installation import signing_key
 from conversations.models import ApiKey, AuditEvent, Customer, DataKey, Message, Session, Tenant
 from conversations.ports import Target
 from conversations.principals import SYSTEM
-from conversations.services import api_keys, backups, gate
+from conversations.services import backups, gate
+from conversations.services.accounts import api_keys
 from conversations.services.backups import back_up, keys_file
 from conversations.services.customers import get_customer
 from conversations.services.gate import read_gate
