@@ -93,7 +93,7 @@ def _measure(options: argparse.Namespace) -> None:
     from conversations import ids  # noqa: PLC0415
     from conversations.services.accounts.staff import create_staff  # noqa: PLC0415
     from conversations.services.accounts.tenants import create_tenant  # noqa: PLC0415
-    from conversations.services.partitions import ensure_partitions  # noqa: PLC0415
+    from conversations.services.operations.partitions import ensure_partitions  # noqa: PLC0415
 
     ensure_partitions(since=ids.now() - timedelta(days=96))
     tenant = create_tenant(name="large")

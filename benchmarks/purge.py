@@ -53,7 +53,7 @@ def main() -> None:
 
 def _measure(options: argparse.Namespace) -> None:
     # Our own modules need the settings.
-    from conversations.services.partitions import ensure_partitions  # noqa: PLC0415
+    from conversations.services.operations.partitions import ensure_partitions  # noqa: PLC0415
 
     monday = _old_monday()
     ensure_partitions(since=monday - timedelta(days=8))

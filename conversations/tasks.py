@@ -10,7 +10,7 @@ from conversations.mirror.drain import drain
 from conversations.principals import Actor, ActorKind
 from conversations.services.keys.rotation import finish_rotations
 from conversations.services.mirrors.checks import verify_mirrors
-from conversations.services.partitions import ensure_partitions
+from conversations.services.operations.partitions import ensure_partitions
 
 # The drain is woken twice a second under load: new threads would open new connections every time, which cost more
 # than the work.

@@ -9,7 +9,8 @@ class RetentionConfig(AppConfig):
         # Models can be imported only now.
         from conversations.api import metrics  # noqa: PLC0415
         from conversations.ports import registry  # noqa: PLC0415
-        from conversations.services import partitions, stats  # noqa: PLC0415
+        from conversations.services import stats  # noqa: PLC0415
+        from conversations.services.operations import partitions  # noqa: PLC0415
         from retention.api.gauges import read_promises  # noqa: PLC0415
         from retention.projections import ArchiveProjection  # noqa: PLC0415
         from retention.services import archive, holdings  # noqa: PLC0415

@@ -19,7 +19,7 @@ from conversations.services.keys.ages import read_key_ages
 from conversations.services.mirrors.checks import latest_checks
 from conversations.services.mirrors.parked import parked_events, retry_parked
 from conversations.services.mirrors.status import mirror_status
-from conversations.services.readiness import read_readiness
+from conversations.services.operations.readiness import read_readiness
 from conversations.staff.rights import Right
 from conversations.tasks import check_mirrors
 

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from conversations.admin.panels import Attention
 from conversations.services.mirrors.status import mirror_status
-from conversations.services.readiness import StoreStatus, read_readiness
+from conversations.services.operations.readiness import StoreStatus, read_readiness
 
 LAG = 60.0  # seconds a mirror may lag before it is reported
 

@@ -16,7 +16,7 @@ from conversations.exceptions import Unavailable
 from conversations.filters import parsing
 from conversations.mirror.profiles import served_profile
 from conversations.services.messages.windows import MAX_LIMIT
-from conversations.services.readiness import StoreStatus, read_readiness
+from conversations.services.operations.readiness import StoreStatus, read_readiness
 
 
 class EmbeddingOut(msgspec.Struct):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from conversations.api.metrics import Reading
 from conversations.services.mirrors.status import mirror_status
-from conversations.services.partitions import default_rows
+from conversations.services.operations.partitions import default_rows
 
 
 def read_mirror() -> Iterable[Reading]:

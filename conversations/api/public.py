@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from conversations.api import gauges, metrics
 from conversations.api.answers import answer
 from conversations.api.routes import safe_only
-from conversations.services.readiness import StoreState, StoreStatus, read_readiness
+from conversations.services.operations.readiness import StoreState, StoreStatus, read_readiness
 
 
 class Health(msgspec.Struct):

@@ -26,10 +26,11 @@ from conversations.mirror.profiles import read_message_profiles
 from conversations.mirror.rebuilding import RebuildFailed, rebuild_search, rebuild_vectors
 from conversations.models import Tenant
 from conversations.principals import Actor
-from conversations.services import audit, backups
-from conversations.services.backups import Advance
-from conversations.services.gate import close_gate, move_gate, read_gate
-from conversations.services.partitions import ensure_partitions
+from conversations.services import audit
+from conversations.services.operations import backups
+from conversations.services.operations.backups import Advance
+from conversations.services.operations.gate import close_gate, move_gate, read_gate
+from conversations.services.operations.partitions import ensure_partitions
 from conversations.tenancy import tenant_scope
 from retention.models import AuditCheckpoint, TenantRemoval
 from retention.services.audit.sealing import witness_of

@@ -13,7 +13,7 @@ from conversations.merkle import leaf_hash, root
 from conversations.mirror.drain import drain
 from conversations.models import AuditEvent, Message, MessageIndex, MirrorEvent
 from conversations.principals import SYSTEM
-from conversations.services.partitions import ensure_partitions, list_partitions
+from conversations.services.operations.partitions import ensure_partitions, list_partitions
 from conversations.tenancy import tenant_scope
 from portraits.models import CurrentSummary
 from portraits.services.folding import fold_all

@@ -4,7 +4,7 @@ from typing import Any
 import msgspec
 from django.core.management.base import BaseCommand, CommandParser
 
-from conversations.services.diagnosis import Finding, Level, diagnose
+from conversations.services.operations.diagnosis import Finding, Level, diagnose
 
 MARKS = {Level.OK: "ok     ", Level.WARNING: "WARNING", Level.ERROR: "ERROR  "}
 

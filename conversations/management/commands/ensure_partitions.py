@@ -3,7 +3,7 @@ from typing import Any
 import msgspec
 from django.core.management.base import BaseCommand, CommandParser
 
-from conversations.services.partitions import ensure_partitions
+from conversations.services.operations.partitions import ensure_partitions
 
 
 class Command(BaseCommand):

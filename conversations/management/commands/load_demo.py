@@ -29,7 +29,7 @@ from conversations.exceptions import NotFound
 from conversations.models import Tenant
 from conversations.services.accounts.api_keys import create_key
 from conversations.services.accounts.tenants import create_tenant, get_tenant
-from conversations.services.partitions import ensure_partitions
+from conversations.services.operations.partitions import ensure_partitions
 
 Watch = Callable[[Trade], Advance]
 

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from conversations.exceptions import Refused
 from conversations.management.operators import add_operator, operator
 from conversations.management.progress import watching
-from conversations.services.backups import BackedUp, back_up
+from conversations.services.operations.backups import BackedUp, back_up
 
 
 class Command(BaseCommand):

@@ -23,7 +23,7 @@ from conversations.models import AuditEvent
 from conversations.principals import Actor
 from conversations.services import audit
 from conversations.services.accounts.tenants import all_tenants
-from conversations.services.partitions import Partition, list_partitions
+from conversations.services.operations.partitions import Partition, list_partitions
 from conversations.signing import PublicKey, decode64
 from retention.models import LegalHold
 from retention.periods import bounds

@@ -22,7 +22,7 @@ from conversations.merkle import Frontier
 from conversations.mirror.waking import wake
 from conversations.ports import PurgedIds, registry
 from conversations.principals import Actor
-from conversations.services.partitions import Partition, list_partitions
+from conversations.services.operations.partitions import Partition, list_partitions
 from conversations.tenancy import tenant_scope
 from retention.enums import RecordClass, RunState, Verdict
 from retention.law import parameters

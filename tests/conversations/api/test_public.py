@@ -13,7 +13,7 @@ from conversations.api.metrics import Reading, ReadingsCollector, gauges
 from conversations.backends import configured
 from conversations.backends.values import StoreUnavailable
 from conversations.services.accounts import api_keys
-from conversations.services.readiness import StoreState, StoreStatus, read_readiness
+from conversations.services.operations.readiness import StoreState, StoreStatus, read_readiness
 
 pytestmark = pytest.mark.usefixtures("sample_api")
 

@@ -14,7 +14,7 @@ from conversations.canonical import canonical, instant
 from conversations.installation import signing_key
 from conversations.models import AuditEvent, AuditLeaf
 from conversations.principals import SYSTEM
-from conversations.services.partitions import ensure_partitions, list_partitions
+from conversations.services.operations.partitions import ensure_partitions, list_partitions
 from conversations.signing import SigningKey
 from retention.policies import DEFAULT_POLICY, Period
 from retention.services.audit.pruning import ACTION, TABLE, prune_audit

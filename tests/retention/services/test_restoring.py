@@ -24,13 +24,13 @@ from conversations.installation import signing_key
 from conversations.models import ApiKey, AuditEvent, Customer, DataKey, Message, Session, Tenant
 from conversations.ports import Target
 from conversations.principals import SYSTEM
-from conversations.services import backups, gate
 from conversations.services.accounts import api_keys
-from conversations.services.backups import back_up, keys_file
 from conversations.services.customers import get_customer
-from conversations.services.gate import read_gate
 from conversations.services.messages.reading import read_messages
-from conversations.services.readiness import StoreStatus, read_readiness
+from conversations.services.operations import backups, gate
+from conversations.services.operations.backups import back_up, keys_file
+from conversations.services.operations.gate import read_gate
+from conversations.services.operations.readiness import StoreStatus, read_readiness
 from conversations.tenancy import tenant_scope
 from retention.services import restoring
 from retention.services.audit.sealing import seal_audit

@@ -7,9 +7,9 @@ import time_machine
 from conversations import ids
 from conversations.inputs import MessageIn
 from conversations.models import MirrorEvent
-from conversations.services.diagnosis import Level, diagnose
 from conversations.services.messages.appends import append_messages
-from conversations.services.partitions import default_rows, ensure_partitions
+from conversations.services.operations.diagnosis import Level, diagnose
+from conversations.services.operations.partitions import default_rows, ensure_partitions
 from tests.builders import make_session, make_tenant, say
 
 

@@ -16,8 +16,8 @@ from conversations import ids, keyring
 from conversations.checks import cautions
 from conversations.installation import signing_key
 from conversations.services.mirrors.status import mirror_status
-from conversations.services.partitions import default_rows, missing_partitions
-from conversations.services.readiness import StoreStatus, read_readiness
+from conversations.services.operations.partitions import default_rows, missing_partitions
+from conversations.services.operations.readiness import StoreStatus, read_readiness
 from conversations.services.recall import warm_up
 from conversations.signing import InvalidKey
 

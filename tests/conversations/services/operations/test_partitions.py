@@ -9,7 +9,7 @@ from conversations import ids
 from conversations.inputs import MessageIn
 from conversations.models import Message
 from conversations.services.messages.appends import append_messages
-from conversations.services.partitions import default_rows, ensure_partitions
+from conversations.services.operations.partitions import default_rows, ensure_partitions
 from conversations.tenancy import tenant_scope
 from tests.builders import make_session, make_tenant
 from tests.waiting import eventually
