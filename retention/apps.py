@@ -9,8 +9,8 @@ class RetentionConfig(AppConfig):
         # Models can be imported only now.
         from conversations.api import metrics  # noqa: PLC0415
         from conversations.ports import registry  # noqa: PLC0415
-        from conversations.services import stats  # noqa: PLC0415
         from conversations.services.operations import partitions  # noqa: PLC0415
+        from conversations.services.statistics import usage  # noqa: PLC0415
         from retention.api.gauges import read_promises  # noqa: PLC0415
         from retention.projections import ArchiveProjection  # noqa: PLC0415
         from retention.services import archive, holdings  # noqa: PLC0415
@@ -21,4 +21,4 @@ class RetentionConfig(AppConfig):
         holdings.register(registry)
         partitions.register("retention_archiverecord", "month")
         metrics.gauges.register(read_promises)
-        stats.register_count("archived", archive.count_archived)
+        usage.register_count("archived", archive.count_archived)

@@ -6,7 +6,7 @@ from conversations.admin import panels
 from conversations.admin.cached import read_cached
 from conversations.admin.charts import bar_chart, shares
 from conversations.admin.pages import Page
-from conversations.services.activity import read_activity
+from conversations.services.statistics.activity import read_activity
 from conversations.staff.rights import Right
 
 

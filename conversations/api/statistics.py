@@ -10,7 +10,7 @@ from conversations.api.answers import answer
 from conversations.api.operations import operation
 from conversations.api.views import TenantView
 from conversations.enums import Scope
-from conversations.services.stats import read_stats
+from conversations.services.statistics.usage import read_stats
 
 
 class DocumentsOut(Struct, kw_only=True):

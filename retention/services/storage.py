@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connection, connections
 
 from conversations import ids
-from conversations.services.activity import DAYS, read_activity
+from conversations.services.statistics.activity import DAYS, read_activity
 from retention.enums import ArchiveMode, RecordClass
 from retention.policies import Policy
 from retention.services.policies import policy_in_force

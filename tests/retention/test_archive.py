@@ -14,7 +14,7 @@ from conversations.models import DataKey, Message
 from conversations.principals import SYSTEM
 from conversations.services.messages import reading
 from conversations.services.messages.appends import append_messages
-from conversations.services.stats import read_stats
+from conversations.services.statistics.usage import read_stats
 from conversations.tenancy import tenant_scope
 from retention.enums import ArchiveMode, RecordClass
 from retention.models import ArchiveRecord

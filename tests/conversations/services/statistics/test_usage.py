@@ -7,7 +7,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from conversations.backends.configured import forget_stores
-from conversations.services import stats
+from conversations.services.statistics import usage
 from conversations.timed_cache import TimedCache
 from retention.services.policies import expiries
 from tests.builders import make_key, make_session, make_tenant, say
@@ -16,7 +16,7 @@ from tests.conversations.mirror.conftest import as_owner, drain_all
 
 @pytest.fixture(autouse=True)
 def nothing_remembered(monkeypatch):
-    monkeypatch.setattr(stats, "_counts", TimedCache())
+    monkeypatch.setattr(usage, "_counts", TimedCache())
 
 
 def read(tenant):
@@ -79,10 +79,10 @@ def test_counting_takes_as_many_statements_for_few_messages_as_for_many(stores):
     session = make_session(tenant)
 
     def statements():
-        stats._counts.clear()
+        usage._counts.clear()
         expiries.forget(tenant.id)  # the policy too is remembered for some seconds
         with CaptureQueriesContext(connection) as captured:
-            stats.read_stats(tenant.id)
+            usage.read_stats(tenant.id)
         return len(captured)
 
     say(tenant, session, "one")
