@@ -34,7 +34,7 @@ LOG_LEVEL = env.log_level("LOG_LEVEL", default="INFO")
 
 WSGI_APPLICATION = "config.wsgi.application"
 # Called in a thread when a web process starts, so that the first requests do not pay for what is loaded on first use.
-WARM_UP = "conversations.services.recall.warm_up"
+WARM_UP = "conversations.services.recall.pipeline.warm_up"
 ROOT_URLCONF = "config.urls"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True

@@ -13,7 +13,7 @@ from conversations.backends.grouping import GroupBy, Grouping, Interval
 from conversations.enums import Scope
 from conversations.exceptions import Invalid
 from conversations.inputs import Moment, Name
-from conversations.services.answers import Asked, find_answers
+from conversations.services.recall.answers import Asked, find_answers
 from conversations.services.statistics.analytics import group_sessions
 
 MOST_ANSWERS = 100

@@ -20,7 +20,7 @@ from conversations.models import Memory
 from conversations.services import memories
 from conversations.services.idempotency import Shown
 from conversations.services.memory_contents import memory_owner
-from conversations.services.memory_search import search_memories
+from conversations.services.recall.memory_search import search_memories
 from conversations.tenancy import tenant_scope
 
 

@@ -15,8 +15,8 @@ from conversations.enums import Scope
 from conversations.exceptions import Invalid, NotFound
 from conversations.inputs import LanguageTag, Moment, RoleName, ShortText
 from conversations.models import ContextReceipt
-from conversations.services.context import Wanted, build_context, part_names
-from conversations.services.searching import SearchRequest, search
+from conversations.services.recall.context import Wanted, build_context, part_names
+from conversations.services.recall.search import SearchRequest, search
 from conversations.tenancy import tenant_scope
 
 Query = Annotated[str, Meta(min_length=1, max_length=8192)]

@@ -15,8 +15,8 @@ from conversations.ranking import DEFAULT_PROFILE
 from conversations.services import audit
 from conversations.services.customers import find_customer
 from conversations.services.messages.reading import visible_messages
-from conversations.services.recall import Sought, find
-from conversations.services.searching import scrubbed_query
+from conversations.services.recall.pipeline import Sought, find
+from conversations.services.recall.search import scrubbed_query
 from conversations.tenancy import tenant_scope
 
 SHOWN = 50  # conversations that a search by words answers

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations.services import context
+from conversations.services.recall import context
 from portraits.extracts import LONGEST_SENTENCE, MOST_SENTENCES, Said, extract
 from portraits.prompts import DATA, KNOWN, PREFERS, render_portrait, render_preferences, without_shown
 

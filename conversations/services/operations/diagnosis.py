@@ -18,7 +18,7 @@ from conversations.installation import signing_key
 from conversations.services.mirrors.status import mirror_status
 from conversations.services.operations.partitions import default_rows, missing_partitions
 from conversations.services.operations.readiness import StoreStatus, read_readiness
-from conversations.services.recall import warm_up
+from conversations.services.recall.pipeline import warm_up
 from conversations.signing import InvalidKey
 
 CLOCK_TOLERANCE = 1.0  # seconds between our clock and the database's

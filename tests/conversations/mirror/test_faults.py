@@ -14,7 +14,7 @@ from conversations.mirror import writers
 from conversations.mirror.drain import drain, drain_sink
 from conversations.models import Message, MirrorEvent
 from conversations.services.mirrors.status import mirror_status
-from conversations.services.searching import SearchRequest, search
+from conversations.services.recall.search import SearchRequest, search
 from conversations.tenancy import tenant_scope
 from tests.builders import make_session, make_tenant, message_ids, say
 from tests.conversations.backends.proxies import Answer, FaultProxy, http_proxy

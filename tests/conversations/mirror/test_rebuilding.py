@@ -21,7 +21,7 @@ from conversations.mirror.profiles import read_message_profiles
 from conversations.mirror.rebuilding import RebuildFailed, rebuild_search
 from conversations.mirror.switching import ensure_sinks
 from conversations.models import Message
-from conversations.services.searching import SearchRequest, search
+from conversations.services.recall.search import SearchRequest, search
 from conversations.tenancy import tenant_scope
 from tests.builders import make_session, make_tenant, message_ids, say
 from tests.conversations.mirror.conftest import as_owner, drain_all, events, quiet

@@ -15,8 +15,8 @@ from conversations.enums import Role, SessionStatus
 from conversations.models import Message, Session
 from conversations.services.messages.contents import plain_text
 from conversations.services.messages.reading import present, visible_messages
-from conversations.services.recall import Found, Sought, find
-from conversations.services.searching import scrubbed_query
+from conversations.services.recall.pipeline import Found, Sought, find
+from conversations.services.recall.search import scrubbed_query
 from conversations.services.sessions import present_sessions
 from conversations.tenancy import tenant_scope
 

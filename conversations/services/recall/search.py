@@ -12,12 +12,12 @@ from conversations import ids, keyring, presenters
 from conversations.models import Memory
 from conversations.querysets import MemoryQuerySet
 from conversations.ranking import Ranked, highlight
-from conversations.services.asking import ask_stores
 from conversations.services.customers import find_customer
 from conversations.services.memory_contents import open_memories
 from conversations.services.messages.contents import Scrubber, plain_text
 from conversations.services.messages.reading import external_ids, present, visible_messages
-from conversations.services.recall import Found, Mode, Sought, plan, weigh
+from conversations.services.recall.pipeline import Found, Mode, Sought, plan, weigh
+from conversations.services.recall.stores import ask_stores
 from conversations.tenancy import tenant_scope
 
 SPARE = 20  # hits read beyond those that are missing

@@ -19,8 +19,8 @@ from conversations.backends.values import SearchFilter, StoreUnavailable
 from conversations.mirror.profiles import served_profile
 from conversations.ports import lifecycle
 from conversations.ranking import DEFAULT_PROFILE, Question, Ranked, rank
-from conversations.services.asking import Answers, Asked, ask_stores
-from conversations.services.candidates import read_candidates
+from conversations.services.recall.candidates import read_candidates
+from conversations.services.recall.stores import Answers, Asked, ask_stores
 from conversations.statements import fetch_all
 from conversations.tenancy import tenant_scope
 

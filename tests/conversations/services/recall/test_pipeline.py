@@ -7,10 +7,10 @@ from conversations.backends.configured import forget_stores
 from conversations.backends.values import Kind
 from conversations.memory_inputs import MemoryIn
 from conversations.models import Message
-from conversations.services.context import Wanted, build_context
 from conversations.services.memories import create_memories
-from conversations.services.recall import warm_up
-from conversations.services.searching import SearchRequest, search
+from conversations.services.recall.context import Wanted, build_context
+from conversations.services.recall.pipeline import warm_up
+from conversations.services.recall.search import SearchRequest, search
 from conversations.tenancy import tenant_scope
 from tests.builders import make_session, make_tenant, message_ids, say
 from tests.conversations.backends.proxies import FaultProxy

@@ -15,7 +15,6 @@ from msgspec import Struct
 from conversations import ids
 from conversations.models import ContextReceipt, Memory, MessageIndex, Session
 from conversations.ports import ContextRequest, registry
-from conversations.services.asking import Answers, Asked, ask_stores
 from conversations.services.messages.contents import plain_text
 from conversations.services.messages.reading import get_session, visible_messages, with_processing
 from conversations.services.messages.windows import (
@@ -26,8 +25,9 @@ from conversations.services.messages.windows import (
     look_up_window,
     open_window,
 )
-from conversations.services.recall import NAMES_LOOKED_AT, Scene, Sought, plan, weigh
-from conversations.services.searching import hydrate, query_hash, scrubbed_query
+from conversations.services.recall.pipeline import NAMES_LOOKED_AT, Scene, Sought, plan, weigh
+from conversations.services.recall.search import hydrate, query_hash, scrubbed_query
+from conversations.services.recall.stores import Answers, Asked, ask_stores
 from conversations.tenancy import tenant_scope
 
 RECENT, RECALLED, SUMMARY = "recent_messages", "recalled", "conversation_summary"

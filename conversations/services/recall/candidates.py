@@ -7,8 +7,8 @@ from uuid import UUID
 from conversations import ids
 from conversations.analysis import TurnFeatures, decode_features
 from conversations.ranking import Candidate, date_text
-from conversations.services.asking import Answers
-from conversations.services.window_vectors import window_cosines
+from conversations.services.recall.stores import Answers
+from conversations.services.recall.window_vectors import window_cosines
 from conversations.statements import fetch_all
 
 BEFORE = 2  # turns before a candidate that its score looks at
