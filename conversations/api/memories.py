@@ -17,9 +17,9 @@ from conversations.enums import Scope
 from conversations.inputs import ShortText
 from conversations.memory_inputs import MemoryIn, MemoryKindName, MemoryPatch, MemorySearch
 from conversations.models import Memory
-from conversations.services import memories
 from conversations.services.idempotency import Shown
-from conversations.services.memory_contents import memory_owner
+from conversations.services.memories import changes
+from conversations.services.memories.contents import memory_owner
 from conversations.services.recall.memory_search import search_memories
 from conversations.tenancy import tenant_scope
 
@@ -57,19 +57,19 @@ class Memories(TenantView):
         """List memories, newest first."""
         tenant_id = self.principal.tenant_id
         with tenant_scope(tenant_id):
-            rows = memories.list_memories(
+            rows = changes.list_memories(
                 tenant_id, customer_id=query.customer_id, kind=query.kind, external_id=query.external_id
             )
             page = paginate(rows, query, cursors=Memory.objects.for_tenant(tenant_id))
-            return answer(page.of(memories.present_memories(tenant_id, page.rows)))
+            return answer(page.of(changes.present_memories(tenant_id, page.rows)))
 
     @operation(Scope.WRITE, body=MemoryIn, answers={201: MemoryOut, 200: MemoryOut}, idempotent=True)
     def post(self, body: MemoryIn) -> HttpResponse:
         """Create a memory, or get the one that has this external id."""
         tenant_id = self.principal.tenant_id
         with tenant_scope(tenant_id):
-            rows, new = memories.create_memories(tenant_id=tenant_id, given=[body])
-            shown = memories.present_memories(tenant_id, rows)[0]
+            rows, new = changes.create_memories(tenant_id=tenant_id, given=[body])
+            shown = changes.present_memories(tenant_id, rows)[0]
             return answer(shown, 201 if new else 200, shown=_shown(rows[0]))
 
 
@@ -79,21 +79,21 @@ class OneMemory(TenantView):
         """Get a memory."""
         tenant_id = self.principal.tenant_id
         with tenant_scope(tenant_id):
-            row = memories.get_memory(tenant_id, memory_id)
-            return answer(memories.present_memories(tenant_id, [row])[0])
+            row = changes.get_memory(tenant_id, memory_id)
+            return answer(changes.present_memories(tenant_id, [row])[0])
 
     @operation(Scope.WRITE, body=MemoryPatch, answers={200: MemoryOut})
     def patch(self, body: MemoryPatch, memory_id: UUID) -> HttpResponse:
         """Change a memory (JSON merge patch)."""
         tenant_id = self.principal.tenant_id
         with tenant_scope(tenant_id):
-            row = memories.update_memory(tenant_id=tenant_id, memory_id=memory_id, patch=body)
-            return answer(memories.present_memories(tenant_id, [row])[0])
+            row = changes.update_memory(tenant_id=tenant_id, memory_id=memory_id, patch=body)
+            return answer(changes.present_memories(tenant_id, [row])[0])
 
     @operation(Scope.WRITE, answers={204: None})
     def delete(self, memory_id: UUID) -> HttpResponse:
         """Delete a memory, everywhere at once."""
-        memories.delete_memories(tenant_id=self.principal.tenant_id, memory_ids=[memory_id])
+        changes.delete_memories(tenant_id=self.principal.tenant_id, memory_ids=[memory_id])
         return no_content()
 
 
@@ -102,12 +102,12 @@ class MemoriesBulk(TenantView):
     def post(self, body: MemoriesBulkBody) -> HttpResponse:
         """Create, update and delete memories in one transaction."""
         check_lists(create=body.create, update=body.update, delete=body.delete)
-        changes = memories.MemoryChanges(
+        wanted = changes.MemoryChanges(
             create=body.create,
             update=[(one.id, only(MemoryPatch, one)) for one in body.update],
             delete=body.delete,
         )
-        changed = memories.change_memories(tenant_id=self.principal.tenant_id, changes=changes)
+        changed = changes.change_memories(tenant_id=self.principal.tenant_id, changes=wanted)
         return answer(
             {
                 "object": "bulk",

@@ -29,7 +29,7 @@ from conversations.models import (
 )
 from conversations.ports import Holding, Keep, Registry, Target, lifecycle, registry
 from conversations.services import idempotency
-from conversations.services.memory_contents import open_memories
+from conversations.services.memories.contents import open_memories
 from conversations.services.messages.contents import unseal_messages
 from conversations.services.messages.reading import external_ids
 

@@ -32,7 +32,7 @@ from conversations.filters import (
 from conversations.filters.ordering import OrderKey
 from conversations.models import Memory, Session
 from conversations.models.fields import hour_of
-from conversations.services.memory_contents import open_memories
+from conversations.services.memories.contents import open_memories
 from conversations.services.messages.reading import external_ids, present, visible_messages
 from conversations.services.sessions import present_sessions
 from conversations.tenancy import tenant_scope

@@ -17,7 +17,7 @@ from conversations.mirror.drain import drain
 from conversations.mirror.rebuilding import only_rebuild
 from conversations.models import Customer, DataKey, Memory, Message, Session
 from conversations.principals import SYSTEM
-from conversations.services import memories
+from conversations.services.memories.changes import create_memories
 from conversations.services.messages import reading
 from conversations.services.messages.appends import append_messages
 from conversations.services.sessions import create_session
@@ -173,7 +173,7 @@ def test_memory_drawn_from_an_erased_message_goes_unless_it_has_other_evidence(p
     tenant = make_tenant()
     (hers,) = say(tenant, make_session(tenant, customer="ann"), [ago(1)])
     (his,) = say(tenant, make_session(tenant, customer="bob"), [ago(1)])
-    memories.create_memories(
+    create_memories(
         tenant_id=tenant.id,
         given=[
             MemoryIn(content="Ann moved", source_message_ids=[hers]),
@@ -197,7 +197,7 @@ def test_memory_drawn_from_a_single_erased_message_goes_with_it(postgresql_alone
     first, second = say(tenant, make_session(tenant, customer="ann"), [ago(2), ago(1)])
     for number, source in enumerate((first, second)):
         given = [MemoryIn(content=f"Fact {number}", customer_id="ann", source_message_ids=[source])]
-        memories.create_memories(tenant_id=tenant.id, given=given)
+        create_memories(tenant_id=tenant.id, given=given)
 
     case = carry_out(erase(tenant, message_ids=(first,)))
 

@@ -5,7 +5,7 @@ import pytest
 from conversations.exceptions import Conflict, Held, Invalid, NotFound, SamePerson
 from conversations.models import AuditEvent, Message
 from conversations.services import sessions
-from conversations.services.messages import changes
+from conversations.services.messages.changes import delete_messages
 from conversations.tenancy import tenant_scope
 from retention.models import LegalHold
 from retention.services.holds import HoldScope, held_messages, held_sessions, place_hold, release_hold
@@ -52,7 +52,7 @@ def test_hold_refuses_deletes_and_changes():
     place_hold(tenant_id=tenant.id, scope=HoldScope(), matter="m", reason="r", actor=ALICE)
 
     with pytest.raises(Held):
-        changes.delete_messages(tenant_id=tenant.id, message_ids=[message], actor=ALICE)
+        delete_messages(tenant_id=tenant.id, message_ids=[message], actor=ALICE)
     with pytest.raises(Held):
         sessions.delete_session(tenant_id=tenant.id, session_id=session.id, actor=ALICE)
 
@@ -106,7 +106,7 @@ def test_delete_hides_at_once_and_leaves_a_case_and_tombstones():
     session = make_session(tenant)
     first, second = say(tenant, session, [ago(0.02), ago(0.01)])
 
-    case = changes.delete_messages(tenant_id=tenant.id, message_ids=[first], actor=ALICE)
+    case = delete_messages(tenant_id=tenant.id, message_ids=[first], actor=ALICE)
 
     with tenant_scope(tenant.id):
         session.refresh_from_db()

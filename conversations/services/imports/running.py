@@ -31,7 +31,7 @@ from conversations.services.imports.ledger import Ledger
 from conversations.services.imports.messages import Ready, store_messages
 from conversations.services.imports.sessions import Sessions, find_or_make_sessions
 from conversations.services.late_arrivals import late_customers
-from conversations.services.memories import create_memories
+from conversations.services.memories.changes import create_memories
 from conversations.services.messages.contents import Prepared, Scrubber, prepare
 from conversations.tenancy import tenant_scope
 

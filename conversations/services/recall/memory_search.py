@@ -18,7 +18,7 @@ from conversations.models import Memory
 from conversations.ports import lifecycle
 from conversations.ranking import Question, Ranked
 from conversations.services.customers import find_customer
-from conversations.services.memory_vectors import named_profile, unit_vector
+from conversations.services.memories.vectors import named_profile, unit_vector
 from conversations.services.recall.pipeline import Found, Sought, find
 from conversations.services.recall.search import hydrate, scrubbed_query
 from conversations.tenancy import tenant_scope

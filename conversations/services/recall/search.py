@@ -13,7 +13,7 @@ from conversations.models import Memory
 from conversations.querysets import MemoryQuerySet
 from conversations.ranking import Ranked, highlight
 from conversations.services.customers import find_customer
-from conversations.services.memory_contents import open_memories
+from conversations.services.memories.contents import open_memories
 from conversations.services.messages.contents import Scrubber, plain_text
 from conversations.services.messages.reading import external_ids, present, visible_messages
 from conversations.services.recall.pipeline import Found, Mode, Sought, plan, weigh

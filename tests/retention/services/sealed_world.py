@@ -13,9 +13,10 @@ from conversations.memory_inputs import MemoryIn
 from conversations.models import Tenant
 from conversations.principals import SYSTEM
 from conversations.sealed_columns import SealedColumn, sealed_columns
-from conversations.services import idempotency, memories
+from conversations.services import idempotency
 from conversations.services.customers import get_customer
 from conversations.services.idempotency import Shown, StoredAnswer
+from conversations.services.memories.changes import create_memories
 from conversations.tenancy import tenant_scope
 from portraits.enums import Provenance
 from portraits.services.storage import change_portrait
@@ -37,8 +38,8 @@ def make_world(name: str = "acme", messages: int = 3) -> World:
     purge(tenant_id=tenant.id, record_class=RecordClass.MESSAGES, actor=SYSTEM)
     known, anonymous = make_session(tenant, made_at=ago(9)), make_session(tenant, customer=None)
     said = say(tenant, known, [ago(1)] * messages) + say(tenant, anonymous, [ago(1)], "Nobody you know")
-    memories.create_memories(tenant_id=tenant.id, given=[MemoryIn(content="likes tea", customer_id="c1")])
-    memories.create_memories(tenant_id=tenant.id, given=[MemoryIn(content="we close at six")])
+    create_memories(tenant_id=tenant.id, given=[MemoryIn(content="likes tea", customer_id="c1")])
+    create_memories(tenant_id=tenant.id, given=[MemoryIn(content="we close at six")])
     with tenant_scope(tenant.id):
         customer = get_customer(tenant.id, "c1")
         for text in ("Polite.", "Polite, in a hurry."):

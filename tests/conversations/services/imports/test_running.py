@@ -22,7 +22,7 @@ from conversations.models import Customer, Memory, Message, Session, Tenant
 from conversations.principals import SYSTEM
 from conversations.services.customers import erase_customer
 from conversations.services.imports import messages
-from conversations.services.memories import create_memories
+from conversations.services.memories.changes import create_memories
 from conversations.services.messages.appends import append_messages
 from conversations.services.messages.changes import delete_messages
 from conversations.services.messages.reading import last_messages

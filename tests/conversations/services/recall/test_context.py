@@ -9,7 +9,7 @@ import pytest
 
 from conversations.memory_inputs import MemoryIn
 from conversations.models import Session, Tenant
-from conversations.services.memories import create_memories
+from conversations.services.memories.changes import create_memories
 from conversations.services.recall.context import Wanted, build_context
 from portraits.inputs import PortraitPatch, TraitIn
 from portraits.services.portraits import patch_portrait

@@ -7,7 +7,7 @@ from conversations.backends.configured import forget_stores
 from conversations.backends.values import Kind
 from conversations.memory_inputs import MemoryIn
 from conversations.models import Message
-from conversations.services.memories import create_memories
+from conversations.services.memories.changes import create_memories
 from conversations.services.recall.context import Wanted, build_context
 from conversations.services.recall.pipeline import warm_up
 from conversations.services.recall.search import SearchRequest, search

@@ -21,8 +21,8 @@ from conversations.ports import lifecycle
 from conversations.querysets import MemoryQuerySet
 from conversations.services.customers import ensure_customer, find_customer, is_forgotten
 from conversations.services.late_arrivals import explain_absence, external_digest
-from conversations.services.memory_contents import open_memories, seal_memory
-from conversations.services.memory_vectors import named_profile, unit_vector
+from conversations.services.memories.contents import open_memories, seal_memory
+from conversations.services.memories.vectors import named_profile, unit_vector
 from conversations.services.messages.contents import Scrubber
 from conversations.services.messages.reading import external_ids, visible_messages
 from conversations.tenancy import tenant_scope
