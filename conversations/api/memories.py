@@ -18,7 +18,7 @@ from conversations.inputs import ShortText
 from conversations.memory_inputs import MemoryIn, MemoryKindName, MemoryPatch, MemorySearch
 from conversations.models import Memory
 from conversations.services.idempotency import Shown
-from conversations.services.memories import changes
+from conversations.services.memories import changes, reading
 from conversations.services.memories.contents import memory_owner
 from conversations.services.recall.memory_search import search_memories
 from conversations.tenancy import tenant_scope
@@ -57,11 +57,11 @@ class Memories(TenantView):
         """List memories, newest first."""
         tenant_id = self.principal.tenant_id
         with tenant_scope(tenant_id):
-            rows = changes.list_memories(
+            rows = reading.list_memories(
                 tenant_id, customer_id=query.customer_id, kind=query.kind, external_id=query.external_id
             )
             page = paginate(rows, query, cursors=Memory.objects.for_tenant(tenant_id))
-            return answer(page.of(changes.present_memories(tenant_id, page.rows)))
+            return answer(page.of(reading.present_memories(tenant_id, page.rows)))
 
     @operation(Scope.WRITE, body=MemoryIn, answers={201: MemoryOut, 200: MemoryOut}, idempotent=True)
     def post(self, body: MemoryIn) -> HttpResponse:
@@ -69,7 +69,7 @@ class Memories(TenantView):
         tenant_id = self.principal.tenant_id
         with tenant_scope(tenant_id):
             rows, new = changes.create_memories(tenant_id=tenant_id, given=[body])
-            shown = changes.present_memories(tenant_id, rows)[0]
+            shown = reading.present_memories(tenant_id, rows)[0]
             return answer(shown, 201 if new else 200, shown=_shown(rows[0]))
 
 
@@ -79,8 +79,8 @@ class OneMemory(TenantView):
         """Get a memory."""
         tenant_id = self.principal.tenant_id
         with tenant_scope(tenant_id):
-            row = changes.get_memory(tenant_id, memory_id)
-            return answer(changes.present_memories(tenant_id, [row])[0])
+            row = reading.get_memory(tenant_id, memory_id)
+            return answer(reading.present_memories(tenant_id, [row])[0])
 
     @operation(Scope.WRITE, body=MemoryPatch, answers={200: MemoryOut})
     def patch(self, body: MemoryPatch, memory_id: UUID) -> HttpResponse:
@@ -88,7 +88,7 @@ class OneMemory(TenantView):
         tenant_id = self.principal.tenant_id
         with tenant_scope(tenant_id):
             row = changes.update_memory(tenant_id=tenant_id, memory_id=memory_id, patch=body)
-            return answer(changes.present_memories(tenant_id, [row])[0])
+            return answer(reading.present_memories(tenant_id, [row])[0])
 
     @operation(Scope.WRITE, answers={204: None})
     def delete(self, memory_id: UUID) -> HttpResponse:

@@ -15,7 +15,7 @@ from conversations.ports import registry
 from conversations.principals import Actor
 from conversations.services import audit
 from conversations.services.customers import is_forgotten, list_customers
-from conversations.services.memories.changes import present_memories
+from conversations.services.memories.reading import present_memories
 from conversations.services.messages.reading import present, visible_messages
 from conversations.services.sessions import present_sessions
 from conversations.tenancy import tenant_scope

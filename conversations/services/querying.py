@@ -15,7 +15,7 @@ import psycopg
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, transaction
 from django.db.models import Model, Q, QuerySet, Value
 
-from conversations import ids, presenters
+from conversations import ids
 from conversations.exceptions import FieldError, Invalid, NotFound
 from conversations.filters import (
     And,
@@ -32,8 +32,8 @@ from conversations.filters import (
 from conversations.filters.ordering import OrderKey
 from conversations.models import Memory, Session
 from conversations.models.fields import hour_of
-from conversations.services.memories.contents import open_memories
-from conversations.services.messages.reading import external_ids, present, visible_messages
+from conversations.services.memories.reading import present_memories
+from conversations.services.messages.reading import present, visible_messages
 from conversations.services.sessions import present_sessions
 from conversations.tenancy import tenant_scope
 
@@ -171,14 +171,6 @@ def _current_memories(tenant_id: UUID) -> Rows:
     return Memory.objects.for_tenant(tenant_id).current(ids.now())
 
 
-def _present_memories(tenant_id: UUID, rows: Sequence[Memory]) -> list[dict[str, Any]]:
-    customers = external_ids(tenant_id, {row.customer_id for row in rows})
-    return [
-        presenters.memory(row, content=content, customer=customers.get(row.customer_id))
-        for row, content in zip(rows, open_memories(rows), strict=True)
-    ]
-
-
 register_queryable(
     Kind.MESSAGES,
     Queryable(
@@ -201,7 +193,7 @@ register_queryable(
     Kind.MEMORIES,
     Queryable(
         visible=_current_memories,
-        present=_present_memories,
+        present=present_memories,
         columns=_CUSTOMER,
         indexed=frozenset({"id", "external_id", "customer_id", "created_at", "expires_at", "metadata"}),
     ),

@@ -1,4 +1,4 @@
-"""Memories: facts, notes, materials and runbooks, kept beside the conversations until they expire."""
+"""Memories created, changed and deleted: facts, notes, materials and runbooks, kept until they expire."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from conversations import ids, presenters
+from conversations import ids
 from conversations.analysis import analyse, encode_features, lexemes
 from conversations.backends.postgres_lexical import tsvector
-from conversations.exceptions import Conflict, Expired, Held, Invalid, NotFound, naming
+from conversations.exceptions import Conflict, Held, Invalid, NotFound, naming
 from conversations.inputs import check_metadata, given, merge_patch
 from conversations.memory_inputs import MemoryIn, MemoryPatch
 from conversations.mirror.waking import wake
 from conversations.models import Customer, Memory, Tombstone
 from conversations.ports import lifecycle
-from conversations.querysets import MemoryQuerySet
-from conversations.services.customers import ensure_customer, find_customer, is_forgotten
-from conversations.services.late_arrivals import explain_absence, external_digest
-from conversations.services.memories.contents import open_memories, seal_memory
+from conversations.services.customers import ensure_customer
+from conversations.services.late_arrivals import external_digest
+from conversations.services.memories.contents import seal_memory
+from conversations.services.memories.reading import get_memory, present_memories
 from conversations.services.memories.vectors import named_profile, unit_vector
 from conversations.services.messages.contents import Scrubber
-from conversations.services.messages.reading import external_ids, visible_messages
+from conversations.services.messages.reading import visible_messages
 from conversations.tenancy import tenant_scope
 
 BATCH = 500
@@ -152,46 +152,6 @@ def change_memories(*, tenant_id: UUID, changes: MemoryChanges) -> MemoriesChang
     return MemoriesChanged(
         created=shown[: len(created)], updated=shown[len(created) :], deleted=changes.delete
     )
-
-
-def get_memory(tenant_id: UUID, memory_id: UUID) -> Memory:
-    """The memory; Expired, Erased or NotFound when it may not be seen. Runs inside a tenant scope."""
-    row = Memory.objects.for_tenant(tenant_id).live().filter(id=memory_id).first()
-    if row is None:
-        explain_absence(tenant_id=tenant_id, object_id=memory_id)
-        raise NotFound
-    if row.expires_at is not None and row.expires_at <= ids.now():
-        raise Expired
-    if row.customer_id is not None and lifecycle().summaries_over(tenant_id, [row.customer_id]):
-        raise Expired
-    return row
-
-
-def list_memories(
-    tenant_id: UUID,
-    *,
-    customer_id: str | None = None,
-    kind: str | None = None,
-    external_id: str | None = None,
-) -> MemoryQuerySet[Memory]:
-    """The memories that may be seen now; none for an unknown customer. Runs inside a tenant scope."""
-    rows = Memory.objects.for_tenant(tenant_id).current(ids.now())
-    if customer_id is not None:
-        customer = find_customer(tenant_id, customer_id)
-        if customer is None or is_forgotten(customer):
-            return rows.none()
-        rows = rows.filter(customer_id=customer.id)
-    asked = {"kind": kind, "external_id": external_id}
-    return rows.filter(**{name: value for name, value in asked.items() if value is not None})
-
-
-def present_memories(tenant_id: UUID, rows: Sequence[Memory]) -> list[dict[str, Any]]:
-    """Memories as the API shows them, in two queries however many there are. Runs inside a tenant scope."""
-    customers = external_ids(tenant_id, {row.customer_id for row in rows})
-    return [
-        presenters.memory(row, content=content, customer=customers.get(row.customer_id))
-        for row, content in zip(rows, open_memories(rows), strict=True)
-    ]
 
 
 def _new_row(
