@@ -4,7 +4,8 @@ import os
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-_VERSION_AND_VARIANT = (0x7 << 76) | (0b10 << 62)
+VERSION = 7
+_VERSION_AND_VARIANT = (VERSION << 76) | (0b10 << 62)
 _RANDOM_BITS = 62
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)

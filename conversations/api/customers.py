@@ -11,7 +11,7 @@ from conversations.api.shapes import CustomerOut, ErasureCase, MessageOut, Sessi
 from conversations.api.views import TenantView
 from conversations.enums import Scope
 from conversations.inputs import JSONObject, LanguageTag
-from conversations.models import Message, Session
+from conversations.models import Session
 from conversations.services import customers, sessions
 from conversations.services.messages import reading
 from conversations.tenancy import tenant_scope
@@ -67,8 +67,8 @@ class CustomerSessions(TenantView):
         tenant_id = self.principal.tenant_id
         with tenant_scope(tenant_id):
             customer = customers.known_customer(tenant_id, customer_id)
-            own = Session.objects.for_tenant(tenant_id).filter(customer_id=customer.id)
-            page = paginate(own.live(), query, cursors=own)
+            rows = Session.objects.for_tenant(tenant_id).filter(customer_id=customer.id).live()
+            page = paginate(rows, query)
             return answer(page.of(sessions.present_sessions(tenant_id, page.rows)))
 
 
@@ -80,6 +80,5 @@ class CustomerMessages(TenantView):
         with tenant_scope(tenant_id):
             customer = customers.known_customer(tenant_id, customer_id)
             rows = reading.visible_messages(tenant_id).filter(customer_id=customer.id)
-            own = Message.objects.for_tenant(tenant_id).filter(customer_id=customer.id)
-            page = paginate(rows, query, cursors=own)
+            page = paginate(rows, query)
             return answer(page.of(reading.present(tenant_id, page.rows)))

@@ -60,7 +60,7 @@ class Memories(TenantView):
             rows = reading.list_memories(
                 tenant_id, customer_id=query.customer_id, kind=query.kind, external_id=query.external_id
             )
-            page = paginate(rows, query, cursors=Memory.objects.for_tenant(tenant_id))
+            page = paginate(rows, query)
             return answer(page.of(reading.present_memories(tenant_id, page.rows)))
 
     @operation(Scope.WRITE, body=MemoryIn, answers={201: MemoryOut, 200: MemoryOut}, idempotent=True)

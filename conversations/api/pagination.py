@@ -6,9 +6,10 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
-from django.db.models import Model, QuerySet
+from django.db.models import Max, Model, QuerySet
 from msgspec import Meta
 
+from conversations import ids
 from conversations.exceptions import Invalid
 from conversations.filters.ordering import Order, OrderKey
 
@@ -72,18 +73,17 @@ def paginate(
 ) -> Page[M]:
     """One page of `rows` in `order`, or against it when `page.order` says so.
 
-    A cursor must be the id of one of `cursors` (default: of `rows`), else Invalid. One statement, or two with
-    a cursor. The last key of the order must be unique among the rows.
+    A cursor is a place: paging goes on from there when the entry that had this id is gone. One statement; one or two
+    more with a cursor in an order that ids do not tell, whose entry is looked up in `cursors` (default: `rows`). The
+    last key of the order must be unique among the rows. Invalid for a cursor whose place is not known.
     """
     backwards = page.before is not None
     walk = _turned(order, page.order)
     if backwards:
         walk = _reversed(walk)
     if cursor := page.before or page.after:
-        columns = _anchor(
-            rows if cursors is None else cursors, cursor, walk, "before" if backwards else "after"
-        )
-        rows = rows.filter(walk.after(columns))
+        place = _place(rows if cursors is None else cursors, cursor, walk, "before" if backwards else "after")
+        rows = rows.filter(walk.after(place))
     found = list(rows.order_by(*walk.expressions())[: page.limit + 1])
     kept = found[: page.limit]
     return Page(kept[::-1] if backwards else kept, has_more=len(found) > page.limit)
@@ -100,10 +100,20 @@ def _reversed(order: Order) -> Order:
     return Order(tuple(OrderKey(key.name, not key.descending) for key in order.keys))
 
 
-def _anchor(rows: QuerySet[M], cursor: UUID, order: Order, name: str) -> Sequence[Any]:
-    found: Sequence[Any] | None = (
-        rows.order_by().filter(pk=cursor).values_list(*(key.name for key in order.keys)).first()
-    )
-    if found is None:
-        raise Invalid.field(name, "No entry of this list has this id.", code="bad_cursor")
-    return found
+def _place(rows: QuerySet[M], cursor: UUID, order: Order, name: str) -> Sequence[Any]:
+    """The values of the order's keys at a cursor."""
+    if cursor.version != ids.VERSION:
+        raise Invalid.field(name, "No entry of a list has such an id.", code="bad_cursor")
+    keys = [key.name for key in order.keys]
+    if keys == ["id"]:
+        return [cursor]
+    rows = rows.order_by()
+    entry: Sequence[Any] | None = rows.filter(pk=cursor).values_list(*keys).first()
+    if entry is not None:
+        return entry
+    if order in (BY_POSITION, _reversed(BY_POSITION)):
+        # Within a session ids follow positions: it stood between the last message older than it and the next.
+        older = rows.filter(pk__lt=cursor).aggregate(last=Max("position"))["last"]
+        return [(older or 0) + 0.5]
+    detail = "The entry is gone, and with it its place in this order: begin again."
+    raise Invalid.field(name, detail, code="bad_cursor")

@@ -74,7 +74,7 @@ class Sessions(TenantView):
         tenant_id = self.principal.tenant_id
         with tenant_scope(tenant_id):
             rows = Session.objects.for_tenant(tenant_id).live().filter(**query.filters())
-            page = paginate(rows, query, cursors=Session.objects.for_tenant(tenant_id))
+            page = paginate(rows, query)
             return answer(page.of(sessions.present_sessions(tenant_id, page.rows)))
 
     @operation(Scope.WRITE, body=SessionIn, answers={201: SessionOut, 200: SessionOut}, idempotent=True)

@@ -46,7 +46,7 @@ class Archive(ComplianceView):
                 records = records.none()
             else:
                 records = records.about(customer.id if customer else None, query.session_id)
-            page = paginate(records, query, cursors=ArchiveRecord.objects.for_tenant(tenant_id))
+            page = paginate(records, query)
             return answer(page.of(_show(tenant_id, page.rows)))
 
 

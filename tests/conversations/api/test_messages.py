@@ -2,6 +2,9 @@
 
 import pytest
 
+from conversations.models import Message
+from conversations.tenancy import tenant_scope
+from retention.services.erasures.execution import follow_cases
 from tests.conversations.api.conftest import Caller
 
 
@@ -231,6 +234,21 @@ def test_list_pages_by_position(caller, path):
     assert [m["content"] for m in second["data"]] == ["3", "4", "5"]
     assert [m["content"] for m in back["data"]] == ["3", "4"]
     assert contents(caller, path, "?order=desc&limit=2") == ["6", "5"]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [("after", "45"), ("before", "012"), ("order=desc&after", "210"), ("order=desc&before", "54")],
+)
+def test_list_pages_on_from_a_message_that_was_erased(caller, path, query, expected):
+    batch = {"messages": [{"role": "user", "content": str(n)} for n in range(6)]}
+    erased = caller("POST", path, batch).json()["data"][3]["id"]
+    assert caller("DELETE", f"/messages/{erased}").status_code == 202
+    follow_cases()
+    with tenant_scope(caller.tenant_id):
+        assert not Message.objects.filter(id=erased).exists()
+
+    assert "".join(contents(caller, path, f"?{query}={erased}")) == expected
 
 
 def test_list_filters_by_role_and_time(caller, path):

@@ -98,15 +98,46 @@ def test_page_order_with_nulls_and_ties(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("name", ["after", "before"])
-def test_page_cursor_that_is_unknown_or_foreign_is_invalid(caller: Caller, issue: Issue, name: str) -> None:
+def test_page_cursor_that_no_entry_can_have_is_invalid(caller: Caller, name: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        page(caller, **{name: uuid4()})
+
+    assert [(e.field, e.code) for e in refused.value.errors] == [(name, "bad_cursor")]
+
+
+@pytest.mark.parametrize(("walk", "expected"), [("after", "210"), ("before", "654")])
+def test_page_goes_on_where_its_cursor_stood(
+    caller: Caller, customers: list[Customer], walk: str, expected: str
+) -> None:
+    with tenant_scope(caller.tenant_id):
+        Customer.objects.filter(id=customers[3].id).delete()
+
+    shown = page(caller, **{walk: customers[3].id})
+
+    assert names(shown) == expected
+
+
+@pytest.mark.parametrize("walk", ["after", "before"])
+def test_page_cursor_of_another_tenant_is_a_place_and_tells_nothing(
+    caller: Caller, issue: Issue, customers: list[Customer], walk: str
+) -> None:
     stranger = issue()
     with tenant_scope(stranger.tenant_id):
         theirs = Customer.objects.create(tenant_id=stranger.tenant_id, external_id="x")
 
-    for cursor in (theirs.id, uuid4()):
-        with pytest.raises(Invalid) as refused:
-            page(caller, **{name: cursor})
-        assert [(e.field, e.code) for e in refused.value.errors] == [(name, "bad_cursor")]
+    assert names(page(caller, **{walk: theirs.id})) == ("6543210" if walk == "after" else "")
+
+
+def test_page_whose_cursor_is_gone_is_invalid_where_its_place_is_unknown(
+    caller: Caller, customers: list[Customer]
+) -> None:
+    with tenant_scope(caller.tenant_id):
+        Customer.objects.filter(id=customers[3].id).delete()
+
+    with pytest.raises(Invalid) as refused:
+        page(caller, BY_LANGUAGE, after=customers[3].id)
+
+    assert [(e.field, e.code) for e in refused.value.errors] == [("after", "bad_cursor")]
 
 
 def test_page_cursor_outside_of_a_filter_counts_where_allowed(
@@ -114,9 +145,10 @@ def test_page_cursor_outside_of_a_filter_counts_where_allowed(
 ) -> None:
     with tenant_scope(caller.tenant_id):
         every = Customer.objects.for_tenant(caller.tenant_id)
-        shown = paginate(every.filter(language="a"), PageQuery(after=customers[5].id), cursors=every)
+        rows, query = every.filter(language="b"), PageQuery(after=customers[0].id)
+        shown = paginate(rows, query, order=BY_LANGUAGE, cursors=every)
 
-    assert names(shown) == "40"
+    assert names(shown) == "125"
 
 
 def test_page_with_both_cursors_is_invalid() -> None:
@@ -124,17 +156,18 @@ def test_page_with_both_cursors_is_invalid() -> None:
         PageQuery(after=uuid4(), before=uuid4())
 
 
-def test_page_costs_one_statement_and_a_cursor_one_more(caller: Caller, customers: list[Customer]) -> None:
+@pytest.mark.parametrize(("by", "looked_up"), [(NEWEST_FIRST, 0), (BY_LANGUAGE, 1)], ids=["id", "language"])
+def test_page_costs_one_statement_and_a_cursor_at_most_one_more(
+    caller: Caller, customers: list[Customer], by: Order, looked_up: int
+) -> None:
     with tenant_scope(caller.tenant_id):
         rows = Customer.objects.for_tenant(caller.tenant_id)
-        with CaptureQueriesContext(
-            connection,
-        ) as first:
-            paginate(rows, PageQuery(limit=1))
+        with CaptureQueriesContext(connection) as first:
+            paginate(rows, PageQuery(limit=1), order=by)
         with CaptureQueriesContext(connection) as next_one:
-            paginate(rows, PageQuery(limit=3, after=customers[6].id))
+            paginate(rows, PageQuery(limit=3, after=customers[6].id), order=by)
 
-    assert (len(first), len(next_one)) == (1, 2)
+    assert (len(first), len(next_one)) == (1, 1 + looked_up)
 
 
 @pytest.mark.usefixtures("sample_api")
@@ -153,7 +186,7 @@ def test_list_as_answered(caller: Caller, customers: list[Customer]) -> None:
 @pytest.mark.usefixtures("sample_api")
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=201", "after=x", "after=0190a0b0-0000-7000-8000-000000000001", "order=up", "offset=1"],
+    ["limit=0", "limit=201", "after=x", "after=0190a0b0-0000-4000-8000-000000000001", "order=up", "offset=1"],
 )
 def test_list_refuses_bad_parameters(caller: Caller, query: str) -> None:
     response = caller("GET", f"/customers?{query}")
