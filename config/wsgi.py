@@ -31,7 +31,8 @@ _for_agents, _for_browsers = ApiHandler(), WSGIHandler()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    handler = _for_agents if environ["PATH_INFO"].startswith(API) else _for_browsers
+    path = environ["RAW_PATH_INFO"] = environ["PATH_INFO"]  # Django replaces the bytes that are no text
+    handler = _for_agents if path.startswith(API) else _for_browsers
     return handler(environ, start_response)
 
 

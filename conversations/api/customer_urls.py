@@ -3,8 +3,8 @@
 from django.urls import path
 
 from conversations.api import (
-    customer_paths,  # noqa: F401  (makes the converter `customer`)
     customers,
+    path_converters,  # noqa: F401  (registers the converters)
 )
 
 urlpatterns = [

@@ -17,7 +17,7 @@ View = Callable[[HttpRequest], HttpResponse]
 
 
 def route_template(request: HttpRequest) -> str:
-    """`/api/v1/sessions/<uuid:session_id>`, never a path; `unmatched` where no route was found."""
+    """`/api/v1/sessions/<id:session_id>`, never a path; `unmatched` where no route was found."""
     match = request.resolver_match
     return f"/{match.route}" if match is not None else UNMATCHED
 

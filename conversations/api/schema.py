@@ -135,7 +135,7 @@ def _problem_statuses(declared: Operation, method: str) -> set[HTTPStatus]:
 def _path_parameters(path_regex: str) -> Iterable[JSONSchema]:
     for placeholder in _PLACEHOLDER.finditer(path_regex):
         schema = {"type": "string"}
-        if placeholder["converter"] == "uuid":
+        if placeholder["converter"] == "id":
             schema["format"] = "uuid"
         yield {"in": "path", "name": placeholder["name"], "required": True, "schema": schema}
 

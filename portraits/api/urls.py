@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from conversations.api import customer_paths  # noqa: F401  (makes the converter `customer`)
+from conversations.api import path_converters  # noqa: F401  (registers the converters)
 from conversations.api.queries import query_routes
 from conversations.filters import Kind
 from portraits.api import portraits, preferences, summaries

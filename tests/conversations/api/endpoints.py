@@ -71,7 +71,7 @@ class Endpoint:
 
     @property
     def id_names(self) -> list[str]:
-        return [f["name"] for f in PLACEHOLDER.finditer(self.template) if f["converter"] == "uuid"]
+        return [f["name"] for f in PLACEHOLDER.finditer(self.template) if f["converter"] == "id"]
 
     @property
     def is_stable(self) -> bool:

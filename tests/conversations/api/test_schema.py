@@ -54,7 +54,7 @@ def test_route_declares_the_scope_of_every_method(route: str, view: Any) -> None
     ("route", "view"), api_routes(), ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_route_without_a_key_is_refused(route: str, view: Any) -> None:
-    path = "/" + re.sub(r"<uuid:\w+>", "0198c0de-0000-7000-8000-000000000001", route)
+    path = "/" + re.sub(r"<id:\w+>", "0198c0de-0000-7000-8000-000000000001", route)
     path = re.sub(r"<(\w+:)?\w+>", "x", path)
 
     for method in METHODS:

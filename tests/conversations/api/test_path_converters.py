@@ -56,3 +56,21 @@ def test_any_id_works_in_every_path(http: httpx.Client) -> None:
     assert http.get("/customers/x%2Fportrait").status_code == 404  # the portrait of `x`, whom nobody knows
     found = http.post("/summaries/query", json={"filter": {"customer_id": {"$in": IDS}}, "limit": 200}).json()
     assert {one["customer_id"] for one in found["data"]} == set(IDS)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/customers/%ff"),
+        ("GET", "/customers/an%C3"),
+        ("PUT", "/customers/ann/preferences/%e4"),
+        ("GET", "/sessions?customer_id=%ff"),
+        ("GET", "/sessions?%ff=1"),
+    ],
+)
+def test_bytes_that_are_no_text_are_invalid(http: httpx.Client, method: str, path: str) -> None:
+    refused = http.request(method, path, json={"value": 1} if method == "PUT" else None)
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid")
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert http.get("/customers").json()["data"] == []  # neither `%FF` nor a replacement character was made
