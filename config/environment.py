@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 _NOTHING = environ.Env.NOTSET
 _ON = environ.Env.BOOLEAN_TRUE_STRINGS
 _OFF = ("false", "off", "n", "no", "0", "")
+_PROFILE = re.compile(r"(wordllama|fastembed|openai|hash):.+:[1-9]\d{0,4}(:\w+)?")
 _RATE = re.compile(r"[1-9]\d*/(s|m|h|d|second|minute|hour|day)")
 
 
@@ -57,6 +58,16 @@ class Environment(environ.Env):  # type: ignore[misc]
             if port is None:
                 raise SettingError(f"{var} names no port.")
         return text
+
+    def profiles(self, var: str, default: str) -> builtins.list[str]:
+        """Embedding profiles, comma-separated: `provider:model:dimension[:version]` each."""
+        named = [name.strip() for name in str(self.str(var, default=default)).split(",")]
+        if not all(_PROFILE.fullmatch(name) for name in named):
+            raise SettingError(
+                f"{var} is no list of provider:model:dimension[:version], such as {default}; "
+                "providers are wordllama, fastembed, openai and hash."
+            )
+        return named
 
     def log_level(self, var: str, default: str) -> str:
         level = str(self.str(var, default=default)).upper()

@@ -204,7 +204,7 @@ ELASTICSEARCH_DSL_SIGNAL_PROCESSOR = "conversations.mirror.signals.WakingSignalP
 MILVUS_URI = env.server("MILVUS_URI", "http", "https", "tcp", "unix")
 MILVUS_TOKEN = env.str("MILVUS_TOKEN", default="")
 # provider:model:dimension[:version]; the first profile is the default one.
-EMBEDDING_PROFILES = env.list("EMBEDDING_PROFILES", default=["wordllama:l2_supercat:256"])
+EMBEDDING_PROFILES = env.profiles("EMBEDDING_PROFILES", default="wordllama:l2_supercat:256")
 EMBEDDING_ENDPOINT = env.str("EMBEDDING_ENDPOINT", default="")
 EMBEDDING_API_KEY = env.str("EMBEDDING_API_KEY", default="")
 LANGUAGE_MODEL_ENDPOINT = env.str("LANGUAGE_MODEL_ENDPOINT", default="")

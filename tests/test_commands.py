@@ -79,6 +79,9 @@ def test_command_without_an_installation_is_refused_in_one_line(clone: Path) -> 
         ("ELASTICSEARCH_URL", "localhost:9200", "begins with none of http://"),
         ("ELASTICSEARCH_URL", "https://search.example.com", "names no port"),
         ("MILVUS_URI", "milvus", "begins with none of http://"),
+        ("EMBEDDING_PROFILES", "foo", "is no list of provider:model:dimension"),
+        ("EMBEDDING_PROFILES", "hash:words:64,foo:words:64", "is no list of provider:model:dimension"),
+        ("EMBEDDING_PROFILES", "hash:words:many", "is no list of provider:model:dimension"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named_in_one_line(

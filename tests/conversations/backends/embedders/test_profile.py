@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.environment import Environment
 from conversations.backends.embedders import EmbeddingProfile, configured_profiles
 from conversations.backends.embedders.profile import PROVIDERS
 
@@ -57,6 +58,16 @@ def test_profile_name_reads_back(provider, model, dimension, version):
     profile = EmbeddingProfile(provider, model, dimension, version)
 
     assert EmbeddingProfile.parse(profile.name) == profile
+
+
+def test_settings_take_what_a_profile_can_be(monkeypatch):
+    names = [
+        "openai:nomic-embed-text:latest:768",
+        *(f"{provider}:some/model:99999:2" for provider in PROVIDERS),
+    ]
+    monkeypatch.setenv("EMBEDDING_PROFILES", ", ".join(names))
+
+    assert Environment().profiles("EMBEDDING_PROFILES", "hash:words:64") == names
 
 
 def test_slug_can_name_a_collection():
