@@ -112,6 +112,7 @@ def remove_tenant(removal: TenantRemoval, *, actor: Actor, advance: Advance) -> 
     if case.state == CaseState.EXECUTING:
         execution.write_ledger(case)
     shut_out(tenant_id, actor)
+    total = _count_targets(tenant_id)
     for number, target in enumerate(_targets(tenant_id), 1):
         with tenant_scope(tenant_id):
             cases.open_case(
@@ -122,7 +123,7 @@ def remove_tenant(removal: TenantRemoval, *, actor: Actor, advance: Advance) -> 
                 actor=actor,
                 word="erased",
             )
-        advance("opened", number, 0)
+        advance("erasures opened", number, max(number, total))
     _carry_out_all(tenant_id, advance)
     return _conclude(tenant_id, removal.case_id)
 
@@ -186,17 +187,23 @@ def _targets(tenant_id: UUID) -> Iterator[Target]:
         yield from found
 
 
+def _count_targets(tenant_id: UUID) -> int:
+    with tenant_scope(tenant_id):
+        customers = Customer.objects.for_tenant(tenant_id).filter(erased_at__isnull=True)
+        return customers.count() + Session.objects.for_tenant(tenant_id).live().filter(customer=None).count()
+
+
 def _carry_out_all(tenant_id: UUID, advance: Advance) -> None:
     all_cases = ErasureCase.objects.using("ops").filter(tenant_id=tenant_id).exclude(scope=CaseScope.TENANT)
     unfinished = all_cases.exclude(state__in=[CaseState.VERIFIED, CaseState.DEFERRED])
     total = all_cases.count()
     for case in list(unfinished.order_by("id")):
         execution.advance(tenant_id, case.id)
-        advance("erased", total - unfinished.count(), total)
+        advance("erasures carried out", total - unfinished.count(), total)
     execution.rebuild_for_waiting()
     for case in list(unfinished.order_by("id")):
         execution.carry_out(case)
-        advance("erased", total - unfinished.count(), total)
+        advance("erasures carried out", total - unfinished.count(), total)
 
 
 def follow_removals() -> None:

@@ -162,6 +162,21 @@ def test_remove_tenant_erases_everything_and_nothing_of_others(settings):
         assert DataKey.objects.filter(wrapped__isnull=False).count() == 3
 
 
+def test_remove_tenant_tells_each_step_of_its_progress_once(settings):
+    settings.CLI_SECOND_PERSON = True
+    tenant = make_tenant()
+    for name in ("ann", "bob", None):
+        say(tenant, make_session(tenant, customer=name), [ago(1)])
+    removal("acme", "--execute", "--as", "alice")
+
+    lines = removal("acme", "--execute", "--as", "bob").splitlines()
+
+    told = [line for line in lines if line.startswith("erasures ")]
+    assert told == [
+        f"erasures {step}: {done} of about 3" for step in ("opened", "carried out") for done in (1, 2, 3)
+    ]
+
+
 def test_a_tenant_that_is_gone_still_gives_its_receipt_but_not_its_name(settings, tmp_path):
     settings.CLI_SECOND_PERSON = True
     tenant = make_tenant()

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from conversations.exceptions import Refused
 from conversations.management.operators import add_operator, operator
+from conversations.management.progress import watching
 from conversations.models import Tenant
 from conversations.principals import Actor
 from conversations.services.accounts.tenants import get_tenant
@@ -81,11 +82,8 @@ class Command(BaseCommand):
         return tenant, self._remove(removal, actor, json)
 
     def _remove(self, removal: TenantRemoval, actor: Actor, json: bool) -> ErasureCase:
-        def advance(what: str, done: int, total: int) -> None:
-            if not json and (done == total or done % 100 == 0):
-                self.stdout.write(f"{done} {what}" if not total else f"{done} of {total} {what}")
-
-        return remove_tenant(removal, actor=actor, advance=advance)
+        with watching(None if json else self.stdout.write) as advance:
+            return remove_tenant(removal, actor=actor, advance=advance)
 
     def _show_preview(self, tenant: Tenant, preview: Preview, json: bool) -> None:
         if json:
