@@ -66,6 +66,9 @@ class Lifecycle(Protocol):
     def held_memories(self, tenant_id: UUID, memory_ids: Sequence[UUID]) -> set[UUID]:
         """Those of the memories that a legal hold covers."""
 
+    def held_customers(self, tenant_id: UUID, customer_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of the customers that a legal hold covers: not only a session of theirs."""
+
     def summaries_over(self, tenant_id: UUID, customer_ids: Sequence[UUID]) -> set[UUID]:
         """Those of the customers whose summary period is over: nothing known about them is shown any more."""
 

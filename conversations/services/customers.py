@@ -10,7 +10,7 @@ from django.db import transaction
 
 from conversations import ids, keyring
 from conversations.enums import KeyOwner
-from conversations.exceptions import Expired, Invalid, NotFound
+from conversations.exceptions import Expired, Held, Invalid, NotFound
 from conversations.inputs import LONGEST_SHORT_TEXT, check_metadata
 from conversations.models import Customer
 from conversations.pii import normalise_identifier
@@ -54,6 +54,12 @@ def known_customer(tenant_id: UUID, external_id: str) -> Customer:
     return customer
 
 
+def refuse_held(customer: Customer) -> None:
+    """Held when a legal hold covers the customer: what has no earlier version stays as it is."""
+    if lifecycle().held_customers(customer.tenant_id, [customer.id]):
+        raise Held("A legal hold covers this customer: this cannot be changed.")
+
+
 def is_forgotten(customer: Customer) -> bool:
     """Whether the summaries period is over, after which nothing about them is shown. Runs inside a tenant scope."""
     last_word = max(customer.created_at, customer.last_interaction_at or customer.created_at)
@@ -71,12 +77,17 @@ def list_customers(tenant_id: UUID) -> TenantQuerySet[Customer]:
 def put_customer(
     *, tenant_id: UUID, external_id: str, metadata: Mapping[str, Any], language: str | None
 ) -> tuple[Customer, bool]:
-    """The customer with these fields and no others; the flag says whether they are new."""
+    """The customer with these fields and no others; the flag says whether they are new.
+
+    Held when that would change a customer under a legal hold.
+    """
     check_metadata(metadata)
     with tenant_scope(tenant_id):
-        is_new = lock_customer(tenant_id, external_id) is None
+        known = lock_customer(tenant_id, external_id)
         fields = {"metadata": dict(metadata), "language": language}
-        return ensure_customer(tenant_id, external_id, fields=fields), is_new
+        if known is not None and any(getattr(known, name) != value for name, value in fields.items()):
+            refuse_held(known)
+        return ensure_customer(tenant_id, external_id, fields=fields), known is None
 
 
 def erase_customer(*, tenant_id: UUID, external_id: str, actor: Actor) -> Mapping[str, Any]:

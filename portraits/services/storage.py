@@ -17,6 +17,7 @@ from conversations import crypto, ids, keyring
 from conversations.enums import KeyOwner
 from conversations.exceptions import KeyDestroyed
 from conversations.models import Customer
+from conversations.ports import lifecycle
 from portraits.enums import Provenance
 from portraits.models import Portrait, PortraitVersion, Trait
 from portraits.portrayal import Portrayal
@@ -223,9 +224,12 @@ def _keep_version(row: Any, state: State, now: datetime) -> None:
         ),
         evidence=sorted(state.evidence),
     ).save(force_insert=True)
-    PortraitVersion.objects.for_tenant(row.tenant_id).filter(
-        customer_id=row.customer_id, version__lte=row.version - settings.PORTRAIT_HISTORY
-    ).delete()
+    if row.version > settings.PORTRAIT_HISTORY and not lifecycle().held_customers(
+        row.tenant_id, [row.customer_id]
+    ):
+        PortraitVersion.objects.for_tenant(row.tenant_id).filter(
+            customer_id=row.customer_id, version__lte=row.version - settings.PORTRAIT_HISTORY
+        ).delete()
 
 
 def _portrayal(customer: Customer, row: Any, state: State) -> Portrayal:

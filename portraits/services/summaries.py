@@ -10,7 +10,7 @@ import msgspec
 
 from conversations import ids
 from conversations.models import Customer, Message
-from conversations.services.customers import ensure_customer, get_customer
+from conversations.services.customers import ensure_customer, get_customer, refuse_held
 from conversations.tenancy import tenant_scope
 from portraits.counters import Interactions
 from portraits.inputs import SummaryIn
@@ -27,7 +27,10 @@ def read_summary(tenant_id: UUID, customer: Customer) -> Interactions:
 
 
 def set_baseline(*, tenant_id: UUID, external_id: str, baseline: SummaryIn) -> Customer:
-    """Add these counters of another system to what is counted here, in place of an earlier baseline."""
+    """Add these counters of another system to what is counted here, in place of an earlier baseline.
+
+    Held when a legal hold covers the customer and there is another one.
+    """
     baseline.check()
     with tenant_scope(tenant_id):
         customer = ensure_customer(tenant_id, external_id)
@@ -36,7 +39,7 @@ def set_baseline(*, tenant_id: UUID, external_id: str, baseline: SummaryIn) -> C
 
 
 def drop_baseline(*, tenant_id: UUID, external_id: str) -> None:
-    """Remove the baseline: only what was counted here remains."""
+    """Remove the baseline: only what was counted here remains. Held under a legal hold."""
     with tenant_scope(tenant_id):
         _rebase(tenant_id, get_customer(tenant_id, external_id), None)
 
@@ -48,6 +51,8 @@ def _rebase(tenant_id: UUID, customer: Customer, new: SummaryIn | None) -> None:
     row = InteractionSummary.objects.for_tenant(tenant_id).select_for_update().get(customer_id=customer.id)
     old = msgspec.convert(row.baseline, SummaryIn) if row.baseline is not None else SummaryIn()
     given = new or SummaryIn()
+    if row.baseline is not None and given != old:
+        refuse_held(customer)
     row.session_count += given.session_count - old.session_count
     row.message_count += given.message_count - old.message_count
     for name in NAMED:

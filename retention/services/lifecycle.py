@@ -13,7 +13,7 @@ from retention.services import holds
 from retention.services.erasures import cases
 from retention.services.policies import expiries, policy_in_force
 from retention.services.purges import partition_drops
-from retention.services.purges.summaries import SummaryOver, summaries_over
+from retention.services.purges.summaries import SummaryOver, held_customers, summaries_over
 
 
 class RetentionLifecycle:
@@ -30,6 +30,9 @@ class RetentionLifecycle:
 
     def held_memories(self, tenant_id: UUID, memory_ids: Sequence[UUID]) -> set[UUID]:
         return holds.held_memories(tenant_id, memory_ids)
+
+    def held_customers(self, tenant_id: UUID, customer_ids: Sequence[UUID]) -> set[UUID]:
+        return held_customers(tenant_id, customer_ids)
 
     def summaries_over(self, tenant_id: UUID, customer_ids: Sequence[UUID]) -> set[UUID]:
         now = ids.now()

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import BooleanField, F, Func
 
+from conversations import ids
 from conversations.enums import Reason
 from conversations.merkle import leaf_hash
 from conversations.models import Customer, DataKey, Memory
@@ -145,6 +146,17 @@ def summaries_over(tenant_id: UUID, policy: Policy, customer_ids: Sequence[UUID]
             "SELECT c.id FROM conversations_customer c"
             f" WHERE c.tenant_id = %(tenant)s AND c.id = ANY (%(chosen)s) AND {OVER}",
             values,
+        )
+        return {customer_id for (customer_id,) in cursor.fetchall()}
+
+
+def held_customers(tenant_id: UUID, customer_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the customers that a hold covers now. Runs inside a tenant scope."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.id FROM conversations_customer c"
+            f" WHERE c.tenant_id = %(tenant)s AND c.id = ANY (%(chosen)s) AND {CUSTOMER_HELD}",
+            {"tenant": tenant_id, "chosen": list(customer_ids), "now": ids.now()},
         )
         return {customer_id for (customer_id,) in cursor.fetchall()}
 

@@ -36,6 +36,56 @@ def test_hold_is_in_force_when_it_is_answered(alice):
     assert alice("GET", f"/holds/{placed.json()['id']}").json() == placed.json()
 
 
+@pytest.mark.parametrize("scope", [{}, {"customer_id": "c1"}])
+def test_held_customers_data_and_baseline_stay_as_they_are(alice, scope):
+    baseline = {"session_count": 3, "message_count": 9}
+    alice("PUT", "/customers/c1", {"metadata": {"tier": "gold"}, "language": "en"})
+    alice("PUT", "/customers/c1/summary", baseline)
+    alice("POST", "/holds", {**HOLD, **scope})
+    before = [alice("GET", f"/customers/c1{rest}").json() for rest in ("", "/summary")]
+
+    refused = [
+        alice("PUT", "/customers/c1", {"metadata": {"tier": "none"}, "language": "en"}),
+        alice("PUT", "/customers/c1"),
+        alice("PUT", "/customers/c1/summary", {**baseline, "message_count": 1}),
+        alice("DELETE", "/customers/c1/summary"),
+    ]
+
+    assert {(one.status_code, one.json()["code"]) for one in refused} == {(409, "held")}
+    assert [alice("GET", f"/customers/c1{rest}").json() for rest in ("", "/summary")] == before
+    same = alice("PUT", "/customers/c1", {"metadata": {"tier": "gold"}, "language": "en"})
+    assert same.status_code == 200  # nothing is lost by saying it again
+
+
+def test_hold_of_a_session_leaves_its_customer_free(alice):
+    session, _ = converse(alice, 1)
+    alice("POST", "/holds", {**HOLD, "session_id": session})
+
+    assert alice("PUT", "/customers/c1", {"metadata": {"tier": "gold"}}).status_code == 200
+
+
+def test_held_portrait_keeps_every_version(alice, bob, settings):
+    settings.PORTRAIT_HISTORY = 2
+    for value in range(3):
+        alice("PUT", "/customers/c1/preferences/colour", {"value": value})
+    hold = alice("POST", "/holds", {**HOLD, "customer_id": "c1"}).json()["id"]
+
+    alice("PUT", "/customers/c1/preferences", {"preferences": {"size": "L"}})
+    alice("DELETE", "/customers/c1/preferences")
+    alice("PATCH", "/customers/c1/portrait", {"summary": "Came back."})
+
+    def kept():
+        versions = alice("GET", "/customers/c1/portrait/history").json()["data"]
+        return [one["preferences"] for one in versions]
+
+    assert kept() == [{}, {}, {"size": "L"}, {"colour": 2}, {"colour": 1}]
+    settings.HOLD_GRACE = timedelta(0)
+    for person in (alice, bob):
+        person("POST", f"/holds/{hold}/release", {"reason": "settled"})
+    alice("PUT", "/customers/c1/preferences/size", {"value": "M"})
+    assert kept() == [{"size": "M"}, {}]
+
+
 def test_hold_lists_everything_it_covers_wherever_it_lies(alice, settings):
     _, (archived,) = converse(alice, 100)
     purge(tenant_id=alice.tenant_id, record_class=RecordClass.MESSAGES, actor=SYSTEM)
