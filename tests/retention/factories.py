@@ -1,7 +1,8 @@
-"""Conversations of any age, stored the way an import stores them."""
+"""Conversations of any age, stored the way an import stores them, and how they are erased."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from conversations import ids
@@ -11,6 +12,8 @@ from conversations.principals import Actor, ActorKind
 from conversations.services import sessions
 from conversations.services.accounts import tenants
 from conversations.services.messages.appends import append_messages
+from retention.models import ErasureCase
+from retention.services.erasures.cases import Request, open_erasure
 
 ALICE = Actor(ActorKind.AGENT, "alice")
 BOB = Actor(ActorKind.AGENT, "bob")
@@ -36,3 +39,9 @@ def say(
     given = [MessageIn(content=f"{text} {n}", role="user", created_at=at) for n, at in enumerate(times)]
     appended = append_messages(tenant_id=tenant.id, session_id=session.id, given=given)
     return [message["id"] for message in appended.messages]
+
+
+def erase(tenant: Tenant, **what: Any) -> ErasureCase:
+    return open_erasure(
+        tenant_id=tenant.id, request=Request(**what), reason="asked by letter", basis="GDPR 17", actor=ALICE
+    )

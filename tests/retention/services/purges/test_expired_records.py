@@ -13,8 +13,7 @@ from retention.services.erasures.execution import carry_out
 from retention.services.holds import HoldScope, place_hold, release_hold
 from retention.services.purges.expired_records import remove_expired_records
 from retention.services.purges.runs import purge
-from tests.retention.factories import ALICE, BOB, ago, make_session, make_tenant, say
-from tests.retention.test_erasures import erase
+from tests.retention.factories import ALICE, BOB, ago, erase, make_session, make_tenant, say
 
 pytestmark = pytest.mark.usefixtures("database", "data_dir", "postgresql_alone")
 

@@ -8,17 +8,10 @@ from conversations.services.messages import reading
 from conversations.tenancy import tenant_scope
 from retention.enums import CaseState
 from retention.receipts import verify_receipt
-from retention.services.erasures.cases import Request, open_erasure
 from retention.services.erasures.execution import carry_out
-from tests.retention.factories import ALICE, ago, make_session, make_tenant, say
+from tests.retention.factories import ago, erase, make_session, make_tenant, say
 
 pytestmark = pytest.mark.usefixtures("database", "data_dir", "postgresql_alone")
-
-
-def erase(tenant, **what):
-    return open_erasure(
-        tenant_id=tenant.id, request=Request(**what), reason="asked by letter", basis="GDPR 17", actor=ALICE
-    )
 
 
 def test_customer_is_hidden_and_unreadable_when_the_case_is_open():

@@ -1,5 +1,6 @@
 """Purges: what ends, what stays, and what a run says about it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from conversations.tenancy import tenant_scope
 from retention.enums import ArchiveMode, RecordClass, RunState
 from retention.models import ArchiveRecord, PurgeBatch, PurgeRun
 from retention.periods import Period
-from retention.policies import DEFAULT_POLICY, Policy
+from retention.policies import DEFAULT_POLICY
 from retention.services.archiving import open_record
 from retention.services.holds import HoldScope, place_hold, release_hold
 from retention.services.policies import approve_policy, put_policy
@@ -26,10 +27,6 @@ pytestmark = pytest.mark.usefixtures("database")
 
 def run_messages(tenant, **options):
     return purge(tenant_id=tenant.id, record_class=RecordClass.MESSAGES, actor=SYSTEM, **options)
-
-
-def change(policy, **changes):
-    return Policy(**{**{f: getattr(policy, f) for f in policy.__dataclass_fields__}, **changes})
 
 
 def test_purge_archives_what_is_expired_and_leaves_the_rest():
@@ -68,7 +65,9 @@ def test_archived_message_opens_field_by_field_as_it_was():
 def test_mode_none_destroys_and_says_why_to_the_mirror(settings):
     settings.POLICY_COOLING = timedelta(0)
     tenant = make_tenant()
-    put_policy(tenant_id=tenant.id, policy=change(DEFAULT_POLICY, archive_mode=ArchiveMode.NONE), actor=ALICE)
+    put_policy(
+        tenant_id=tenant.id, policy=replace(DEFAULT_POLICY, archive_mode=ArchiveMode.NONE), actor=ALICE
+    )
     approve_policy(tenant_id=tenant.id, version=1, actor=BOB)
     session = make_session(tenant, made_at=ago(200))
     say(tenant, session, [ago(100)])
@@ -175,7 +174,7 @@ def test_fuse_stops_a_shortened_policy_before_the_first_row(settings):
     session = make_session(tenant, made_at=ago(50))
     say(tenant, session, [ago(20)] * 5)
     run_messages(tenant)
-    put_policy(tenant_id=tenant.id, policy=change(DEFAULT_POLICY, messages=Period(days=9)), actor=ALICE)
+    put_policy(tenant_id=tenant.id, policy=replace(DEFAULT_POLICY, messages=Period(days=9)), actor=ALICE)
     approve_policy(tenant_id=tenant.id, version=1, actor=BOB)
 
     stopped = run_messages(tenant)

@@ -1,6 +1,7 @@
 """A month of the trail that went in order is no finding; one that somebody took is."""
 
 from base64 import b64encode
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -24,7 +25,6 @@ from retention.services.holds import HoldScope, place_hold
 from retention.services.policies import put_policy
 from tests.builders import make_tenant
 from tests.retention.factories import ALICE
-from tests.retention.test_purges import change
 from tests.retention.trails import act, leaves, tamper
 
 LONG_AGO = (ids.now() - timedelta(days=366 * 8)).replace(day=10)
@@ -167,7 +167,7 @@ def test_statement_that_the_installation_did_not_sign_excuses_nothing(tenant, wh
 def test_period_of_the_tenant_that_keeps_longest_counts_for_all(tenant):
     put_policy(
         tenant_id=make_tenant("other").id,
-        policy=change(DEFAULT_POLICY, archive=Period.parse("P10Y")),
+        policy=replace(DEFAULT_POLICY, archive=Period.parse("P10Y")),
         actor=ALICE,
     )
 

@@ -1,5 +1,6 @@
 """Whole partitions go only when no row of any tenant in them has to stay."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -26,7 +27,6 @@ from retention.services.purges.disposition import leaf_of
 from retention.services.purges.partition_drops import drop_ended_partitions
 from retention.services.purges.runs import merkle_root, purge
 from tests.retention.factories import ALICE, BOB, ago, make_session, make_tenant, say
-from tests.retention.test_purges import change
 
 MESSAGES = RecordClass.MESSAGES
 
@@ -40,7 +40,9 @@ def old_partitions(database, settings):
 def make_forgetful(name="acme"):
     """A tenant that keeps no archive."""
     tenant = make_tenant(name)
-    put_policy(tenant_id=tenant.id, policy=change(DEFAULT_POLICY, archive_mode=ArchiveMode.NONE), actor=ALICE)
+    put_policy(
+        tenant_id=tenant.id, policy=replace(DEFAULT_POLICY, archive_mode=ArchiveMode.NONE), actor=ALICE
+    )
     approve_policy(tenant_id=tenant.id, version=1, actor=BOB)
     return tenant
 
@@ -121,7 +123,7 @@ def test_partition_stays_when_one_row_of_another_tenant_has_to(keeper):
     if keeper == "hold":
         place_hold(tenant_id=other.id, scope=HoldScope(), matter="m", reason="r", actor=ALICE)
     if keeper == "young":
-        longer = change(DEFAULT_POLICY, archive_mode=ArchiveMode.NONE, messages=DEFAULT_POLICY.archive)
+        longer = replace(DEFAULT_POLICY, archive_mode=ArchiveMode.NONE, messages=DEFAULT_POLICY.archive)
         put_policy(tenant_id=other.id, policy=longer, actor=ALICE)
 
     dropped = drop()
@@ -135,7 +137,7 @@ def test_partition_stays_when_the_fuse_stops_a_tenant(settings):
     tenant = make_forgetful()
     purge(tenant_id=tenant.id, record_class=MESSAGES, actor=SYSTEM)
     say(tenant, make_session(tenant, made_at=ago(100)), [ago(60)] * 3)
-    shorter = change(
+    shorter = replace(
         DEFAULT_POLICY, archive_mode=ArchiveMode.NONE, messages=DEFAULT_POLICY.messages.parse("P9D")
     )
     put_policy(tenant_id=tenant.id, policy=shorter, actor=ALICE)

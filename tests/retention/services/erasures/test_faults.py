@@ -32,8 +32,7 @@ from retention.services.exports import evidence
 from retention.services.exports.evidence import make_pending_evidence, request_evidence
 from retention.services.purges.runs import purge
 from tests.retention.ambush import kill_in_the_second_batch
-from tests.retention.factories import ALICE, ago, make_session, make_tenant, say
-from tests.retention.test_erasures import erase
+from tests.retention.factories import ALICE, ago, erase, make_session, make_tenant, say
 
 pytestmark = pytest.mark.usefixtures("database", "data_dir")
 

@@ -1,5 +1,6 @@
 """The archive: what remains in each mode, where it is found, and how it ends."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
@@ -25,7 +26,6 @@ from retention.services.holds import HoldScope, place_hold
 from retention.services.policies import approve_policy, put_policy
 from retention.services.purges.runs import purge
 from tests.retention.factories import ALICE, BOB, ago, make_session, make_tenant, say
-from tests.retention.test_purges import change
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -77,7 +77,7 @@ def test_sealed_record_opens_field_by_field_as_the_message_was():
 def test_scrubbed_record_has_placeholders_for_every_identifier(settings):
     settings.POLICY_COOLING = timedelta(0)
     tenant = make_tenant()
-    scrubbed = change(DEFAULT_POLICY, archive_mode=ArchiveMode.SCRUBBED)
+    scrubbed = replace(DEFAULT_POLICY, archive_mode=ArchiveMode.SCRUBBED)
     put_policy(tenant_id=tenant.id, policy=scrubbed, actor=ALICE)
     approve_policy(tenant_id=tenant.id, version=1, actor=BOB)
 
