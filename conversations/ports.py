@@ -138,20 +138,20 @@ class Holding(Protocol):
         """Erase what `keep` does not defer; returns how many records went."""
 
 
-class Carrier(Protocol):
-    """Records of another app that are part of exports and imports. Called inside a tenant scope."""
+class Transfer(Protocol):
+    """Exports and imports another app's records with a tenant's. Called inside a tenant scope."""
 
     name: str  # of its file in an export
-    takes: tuple[type, ...]  # records of `conversations.importing`
+    accepts: tuple[type, ...]  # records of `conversations.importing`
 
-    def give(self, tenant_id: UUID) -> Iterable[Mapping[str, Any]]:
-        """Every record, as lines of our own format."""
+    def export_records(self, tenant_id: UUID) -> Iterable[Mapping[str, Any]]:
+        """Every record, as a line of our own format."""
 
-    def take(self, tenant_id: UUID, record: Any, message_ids: Mapping[str, UUID]) -> UUID:
-        """Store a record; `message_ids` says what became of the messages it names. Refused, and nothing is stored."""
+    def import_record(self, tenant_id: UUID, record: Any, message_ids: Mapping[str, UUID]) -> UUID:
+        """Store a record; `message_ids` maps the ids of messages it refers to. Refused, and nothing is stored."""
 
-    def sources(self, record: Any) -> Iterable[str]:
-        """The messages that a record names, by their ids over there."""
+    def message_ids(self, record: Any) -> Iterable[str]:
+        """Source ids of the messages that a record refers to."""
 
 
 class Keep(Protocol):
@@ -169,7 +169,7 @@ class Registry:
         self.context_parts: dict[str, ContextPart] = {}
         self.projections: dict[int, Projection] = {}
         self.holdings: dict[str, Holding] = {}
-        self.carriers: dict[str, Carrier] = {}
+        self.transfers: dict[str, Transfer] = {}
         self.drop_statements: list[str] = []
 
     def add_part(self, part: ContextPart) -> None:
@@ -181,8 +181,8 @@ class Registry:
     def add_holding(self, holding: Holding) -> None:
         self.holdings[holding.name] = holding
 
-    def add_carrier(self, carrier: Carrier) -> None:
-        self.carriers[carrier.name] = carrier
+    def add_transfer(self, transfer: Transfer) -> None:
+        self.transfers[transfer.name] = transfer
 
     def add_drop_statement(self, statement: str) -> None:
         """Register SQL over `{partition}` that does what the delete triggers do: dropping a partition fires none."""

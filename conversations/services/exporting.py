@@ -36,7 +36,7 @@ def export_tenant(*, tenant_id: UUID, folder: Path, actor: Actor) -> Manifest:
         "sessions.jsonl": _sessions(tenant_id),
         "messages.jsonl": _messages(tenant_id),
         "memories.jsonl": _memories(tenant_id),
-        **{f"{name}.jsonl": _carried(name, tenant_id) for name in registry.carriers},
+        **{f"{name}.jsonl": _transferred(name, tenant_id) for name in registry.transfers},
     }
     with tenant_scope(tenant_id, snapshot=True):
         manifest = exporting.write_export(folder, files)
@@ -81,8 +81,8 @@ def _memories(tenant_id: UUID) -> Records:
             yield {**shown, **own, "source_message_ids": [s for s in row.source_message_ids if s in seen]}
 
 
-def _carried(name: str, tenant_id: UUID) -> Records:
-    yield from registry.carriers[name].give(tenant_id)
+def _transferred(name: str, tenant_id: UUID) -> Records:
+    yield from registry.transfers[name].export_records(tenant_id)
 
 
 def _seen(tenant_id: UUID, message_ids: set[UUID]) -> set[UUID]:

@@ -25,7 +25,7 @@ from conversations.inputs import merge_patch
 from conversations.memory_inputs import MemoryIn
 from conversations.mirror.waking import wake
 from conversations.models import Memory
-from conversations.ports import Carrier, registry
+from conversations.ports import Transfer, registry
 from conversations.services.customers import ensure_customers
 from conversations.services.imports.ledger import Ledger
 from conversations.services.imports.messages import Ready, store_messages
@@ -153,7 +153,7 @@ class _Storing:
             self._store_messages(sessions, messages)
             self.ledger.write()  # evidence may lie in this batch
             self._store_memories()
-            self._carry()
+            self._store_transfers()
             self.ledger.write()
         wake()
 
@@ -254,18 +254,20 @@ class _Storing:
         rows = Memory.objects.for_tenant(self.tenant_id).filter(id__in=own) if own else Memory.objects.none()
         return {str(memory_id): memory_id for memory_id in rows.values_list("id", flat=True)}
 
-    def _carry(self) -> None:
-        """What other apps store."""
-        mine: list[tuple[Carrier, Any]] = [
-            (carrier, record)
+    def _store_transfers(self) -> None:
+        """Records that other apps store."""
+        new: list[tuple[Transfer, Any]] = [
+            (transfer, record)
             for record in {one.key: one for one in self.batch.records}.values()
-            for carrier in registry.carriers.values()
-            if isinstance(record, carrier.takes) and self._is_new(record)
+            for transfer in registry.transfers.values()
+            if isinstance(record, transfer.accepts) and self._is_new(record)
         ]
-        message_ids = self._evidence(name for carrier, record in mine for name in carrier.sources(record))
-        for carrier, record in mine:
+        message_ids = self._evidence(
+            name for transfer, record in new for name in transfer.message_ids(record)
+        )
+        for transfer, record in new:
             try:
-                object_id = carrier.take(self.tenant_id, record, message_ids)
+                object_id = transfer.import_record(self.tenant_id, record, message_ids)
             except Refused as problem:
                 self._refuse_because(record, problem)
                 continue

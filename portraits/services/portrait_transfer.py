@@ -1,4 +1,4 @@
-"""Export and import of portraits and preferences (`conversations.ports.Carrier`)."""
+"""Exports and imports portraits and preferences (`conversations.ports.Transfer`)."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -35,14 +35,14 @@ from portraits.state import (
 PAGE = 500
 
 
-class PortraitCarrier:
-    """A portrait as it is shown, and as it is known: with the times and the evidence of every single thing."""
+class PortraitTransfer:
+    """Portraits as the API shows them, plus their `state`: the times and evidence of every entry."""
 
     name = "portraits"
-    takes: tuple[type, ...] = (ImportedPortrait, ImportedPreferences)
+    accepts: tuple[type, ...] = (ImportedPortrait, ImportedPreferences)
 
-    def give(self, tenant_id: UUID) -> Iterator[Mapping[str, Any]]:
-        """Every portrait that is shown to anybody, by customer."""
+    def export_records(self, tenant_id: UUID) -> Iterator[Mapping[str, Any]]:
+        """Every visible portrait, in the order of customers."""
         customers = Customer.objects.for_tenant(tenant_id).filter(external_id__isnull=False)
         known = Portrait.objects.for_tenant(tenant_id).filter(version__gt=0).values("customer_id")
         for customer in customers.filter(id__in=known).order_by("id").iterator(PAGE):
@@ -52,27 +52,27 @@ class PortraitCarrier:
             shown = presenters.portrayal(portrayal, ids.now())
             yield {**shown, "state": msgspec.to_builtins(portrayal.state)}
 
-    def sources(self, record: ImportedPortrait | ImportedPreferences) -> Iterable[str]:
+    def message_ids(self, record: ImportedPortrait | ImportedPreferences) -> Iterable[str]:
         if isinstance(record, ImportedPreferences):
             return ()
         return {str(one) for one in _state_of(record.given).evidence} | set(_named(record.given))
 
-    def take(
+    def import_record(
         self, tenant_id: UUID, record: ImportedPortrait | ImportedPreferences, message_ids: Mapping[str, UUID]
     ) -> UUID:
         if isinstance(record, ImportedPreferences):
-            return _take_preferences(tenant_id, record)
+            return _import_preferences(tenant_id, record)
         given = record.given
         customer = _customer(tenant_id, given.customer_id, given.created_at)
         if missing := sorted(set(_named(given)) - message_ids.keys()):
             raise Invalid.field("traits", f"No message {missing[0]} was imported.", code="unknown_evidence")
-        state = _state_of(given) if given.state is not None else _said(given, message_ids)
+        state = _state_of(given) if given.state is not None else _stated(given, message_ids)
         check_size("preferences", {name: one.value for name, one in state.preferences.items()})
         check_size("purchase_history", state.purchase_history)
         state = _renamed(state, message_ids) if given.state is not None else state
         state = state.resting_on(seen_messages(tenant_id, state.evidence))
         portrayal = change_portrait(
-            tenant_id=tenant_id, customer=customer, change=lambda known: _joined(known, state)
+            tenant_id=tenant_id, customer=customer, change=lambda known: _merged(known, state)
         )
         if portrayal.version == 1:
             at = {"created_at": given.created_at, "updated_at": given.updated_at}
@@ -88,7 +88,7 @@ def _customer(tenant_id: UUID, external_id: str, made_at: datetime | None) -> Cu
     return customers[external_id]
 
 
-def _take_preferences(tenant_id: UUID, record: ImportedPreferences) -> UUID:
+def _import_preferences(tenant_id: UUID, record: ImportedPreferences) -> UUID:
     check_size("preferences", record.preferences)
     customer = _customer(tenant_id, record.customer, record.created_at)
     made = record.created_at or ids.now()
@@ -106,7 +106,7 @@ def _take_preferences(tenant_id: UUID, record: ImportedPreferences) -> UUID:
 
 
 def _named(given: PortraitLine) -> Iterator[str]:
-    """Messages that a line names outside of `state`; of that, some may have been left behind."""
+    """Messages named outside of `state`, which all have to be imported; those of `state` need not be."""
     if given.state is None:
         for trait in given.traits:
             yield from trait.source_message_ids
@@ -118,11 +118,11 @@ def _state_of(given: PortraitLine) -> State:
     try:
         return msgspec.convert(given.state, State)
     except msgspec.ValidationError as error:
-        raise Invalid.field("state", f"No portrait as an export holds it: {error}.") from None
+        raise Invalid.field("state", f"Not a state as exports have it: {error}.") from None
 
 
-def _said(given: PortraitLine, message_ids: Mapping[str, UUID]) -> State:
-    """The state of a line that was written by somebody else."""
+def _stated(given: PortraitLine, message_ids: Mapping[str, UUID]) -> State:
+    """The state of a line without `state`, as other systems write it."""
     now = given.updated_at or given.created_at or ids.now()
     bought = given.purchase_history
     history = {"purchases": bought} if isinstance(bought, list) and bought else dict(bought or {})
@@ -151,18 +151,17 @@ def _trait(given: TraitLine, message_ids: Mapping[str, UUID], now: datetime) -> 
 
 
 def _renamed(state: State, message_ids: Mapping[str, UUID]) -> State:
-    """With the ids that the messages have here; what rests on none that came along is left out."""
+    """With the ids of the imported messages; entries whose evidence was not imported are left out."""
 
-    def here(sources: Iterable[UUID]) -> tuple[UUID, ...]:
+    def imported(sources: Iterable[UUID]) -> tuple[UUID, ...]:
         return newest_sources(message_ids[str(one)] for one in sources if str(one) in message_ids)
 
-    came = [one for one in state.evidence if str(one) in message_ids]
-    state = state.resting_on(came)
+    state = state.resting_on([one for one in state.evidence if str(one) in message_ids])
     summary = state.summary
     return structs.replace(
         state,
         traits=tuple(
-            structs.replace(trait, source_message_ids=here(trait.source_message_ids))
+            structs.replace(trait, source_message_ids=imported(trait.source_message_ids))
             for trait in state.traits
         ),
         sentiments=tuple(
@@ -175,12 +174,12 @@ def _renamed(state: State, message_ids: Mapping[str, UUID]) -> State:
             Purchase(one.value, one.at, message_ids[str(one.message_id)]) for one in state.purchases
         ),
         summary=summary
-        and structs.replace(summary, source_message_ids=tuple(here(summary.source_message_ids))),
+        and structs.replace(summary, source_message_ids=tuple(imported(summary.source_message_ids))),
     )
 
 
-def _joined(known: State, given: State) -> State:
-    """What is known here already stands; the rest comes in beside it."""
+def _merged(known: State, given: State) -> State:
+    """Existing entries win; the rest is added."""
     settled = {trait.name for trait in known.traits if trait.kind != Provenance.INFERRED}
     state = known.with_traits(trait for trait in given.traits if trait.name not in settled)
     bought = {one.message_id: one for one in (*known.purchases, *given.purchases)}

@@ -1,4 +1,4 @@
-"""Export and import of counters that the exported messages do not give (`conversations.ports.Carrier`)."""
+"""Exports and imports what the exported messages do not add up to in the counters (`conversations.ports.Transfer`)."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,8 +27,8 @@ PAGE = 500
 
 
 @dataclass
-class _Along:
-    """What the sessions and messages of an export count up to by themselves, of one customer."""
+class _Exported:
+    """What the exported sessions and messages of one customer add up to."""
 
     sessions: int = 0
     messages: int = 0
@@ -37,36 +37,38 @@ class _Along:
     last: datetime | None = None
 
 
-class SummaryCarrier:
-    """The baseline, and what was purged: added to what an import counts, they give the counters as they were."""
+class SummaryTransfer:
+    """The baseline and what was purged: added to what an import counts, they restore the counters."""
 
     name = "summaries"
-    takes: tuple[type, ...] = (ImportedSummary,)
+    accepts: tuple[type, ...] = (ImportedSummary,)
 
-    def give(self, tenant_id: UUID) -> Iterator[Mapping[str, Any]]:
-        """Of every customer who has more behind them than the export shows."""
+    def export_records(self, tenant_id: UUID) -> Iterator[Mapping[str, Any]]:
+        """One for every customer whose counters exceed what the export contains."""
         customers = Customer.objects.for_tenant(tenant_id).filter(external_id__isnull=False).order_by("id")
         rows = customers.iterator(PAGE)
         while page := list(islice(rows, PAGE)):
             counted = _counted(tenant_id, page)
-            along = _along(tenant_id, page)
+            exported = _exported(tenant_id, page)
             for customer in page:
-                beyond = _beyond(counted.get(customer.id, Interactions()), along[customer.id])
-                if beyond != Interactions() and not is_forgotten(customer):
-                    yield presenters.summary(customer, beyond)
+                rest = _remainder(counted.get(customer.id, Interactions()), exported[customer.id])
+                if rest != Interactions() and not is_forgotten(customer):
+                    yield presenters.summary(customer, rest)
 
-    def sources(self, record: ImportedSummary) -> Iterable[str]:
+    def message_ids(self, record: ImportedSummary) -> Iterable[str]:
         return ()
 
-    def take(self, tenant_id: UUID, record: ImportedSummary, message_ids: Mapping[str, UUID]) -> UUID:
+    def import_record(
+        self, tenant_id: UUID, record: ImportedSummary, message_ids: Mapping[str, UUID]
+    ) -> UUID:
         given = record.given
         customers, erased = ensure_customers(tenant_id, {given.customer_id: given.created_at})
         if erased:
             raise Erased("This customer was erased; what is older cannot come back.")
         customer = customers[given.customer_id]
         rows = InteractionSummary.objects.for_tenant(tenant_id).filter(customer=customer)
-        came_home = given.id == str(customer.id)  # all of it is counted here already
-        if not came_home and not rows.filter(baseline__isnull=False).exists():
+        is_own = given.id == str(customer.id)  # exported from here: all of it is counted already
+        if not is_own and not rows.filter(baseline__isnull=False).exists():
             fields = {name: getattr(given, name) for name in SummaryIn.__struct_fields__}
             set_baseline(tenant_id=tenant_id, external_id=given.customer_id, baseline=SummaryIn(**fields))
         return customer.id
@@ -77,43 +79,43 @@ def _counted(tenant_id: UUID, customers: Sequence[Customer]) -> dict[UUID, Inter
     return {row.customer_id: msgspec.convert(row, Interactions, from_attributes=True) for row in rows}
 
 
-def _along(tenant_id: UUID, customers: Sequence[Customer]) -> dict[UUID, _Along]:
-    """Counted as an import of what `export_tenant` writes will count."""
-    along = {customer.id: _Along() for customer in customers}
+def _exported(tenant_id: UUID, customers: Sequence[Customer]) -> dict[UUID, _Exported]:
+    """Counted as the import of an export by `export_tenant` will count."""
+    exported = {customer.id: _Exported() for customer in customers}
     sessions = Session.objects.for_tenant(tenant_id).live().filter(cleared_at__isnull=True)
     columns = {"language": "languages", "channel": "channels", "outlet_id": "outlets"}
     grouped = (
-        sessions.filter(customer_id__in=along).values("customer_id", *columns).annotate(number=Count("id"))
+        sessions.filter(customer_id__in=exported).values("customer_id", *columns).annotate(number=Count("id"))
     )
     for row in grouped.order_by():
-        one = along[row["customer_id"]]
+        one = exported[row["customer_id"]]
         one.sessions += row["number"]
         for column, name in columns.items():
             if row[column] is not None:
                 one.names[name][row[column]] += row["number"]
-    messages = visible_messages(tenant_id).filter(customer_id__in=along).values("customer_id", "intent")
+    messages = visible_messages(tenant_id).filter(customer_id__in=exported).values("customer_id", "intent")
     counted = messages.annotate(number=Count("id"), first=Min("created_at"), last=Max("created_at"))
     for row in counted.order_by():
-        one = along[row["customer_id"]]
+        one = exported[row["customer_id"]]
         one.messages += row["number"]
         one.first = min(filter(None, (one.first, row["first"])))
         one.last = max(filter(None, (one.last, row["last"])))
         if row["intent"] is not None:
             one.names["intents"][row["intent"]] += row["number"]
-    return along
+    return exported
 
 
-def _beyond(counted: Interactions, along: _Along) -> Interactions:
-    """What has to be added to `along` to give `counted`."""
+def _remainder(counted: Interactions, exported: _Exported) -> Interactions:
+    """What has to be added to `exported` to give `counted`."""
     return structs.replace(
         counted,
-        session_count=max(counted.session_count - along.sessions, 0),
-        message_count=max(counted.message_count - along.messages, 0),
+        session_count=max(counted.session_count - exported.sessions, 0),
+        message_count=max(counted.message_count - exported.messages, 0),
         first_interaction_at=None
-        if counted.first_interaction_at == along.first
+        if counted.first_interaction_at == exported.first
         else counted.first_interaction_at,
         last_interaction_at=None
-        if counted.last_interaction_at == along.last
+        if counted.last_interaction_at == exported.last
         else counted.last_interaction_at,
-        **{name: dict(Counter(getattr(counted, name)) - along.names[name]) for name in NAMED},
+        **{name: dict(Counter(getattr(counted, name)) - exported.names[name]) for name in NAMED},
     )
