@@ -1,14 +1,15 @@
-"""Walking a sealed audit trail from its first event to its last, naming every row that is not what was sealed.
+"""Walks a sealed audit trail from its first event to its last and names every row that differs from what was sealed.
 
 Pure: rows go in, findings come out. Three things are compared: the event with its leaf hash, the leaf's row with the
 MAC that is its id, and the tree over the leaf hashes with what was signed. So an event that was edited together with
-its hash is still named by its row, and a change of one row does not cry wolf over all that follow it.
+its hash is still found by its row, and one changed row does not make all later ones suspicious.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
+from typing import NamedTuple
 from uuid import UUID
 
 from conversations.checkpoints import Checkpoint, InvalidCheckpoint
@@ -66,19 +67,21 @@ class Log:
     leaf_key: bytes
 
 
-# Sequence, the leaf's id and the event's as bytes, leaf hash; the event as `EVENT_SQL` has it, None where it is gone.
-LeafRow = tuple[int, bytes, bytes, bytes, tuple[object, ...] | None]
+class LeafRow(NamedTuple):
+    """A row of `AuditLeaf` with its event."""
+
+    sequence: int
+    id: bytes  # the MAC over the columns around it
+    event_id: bytes
+    leaf_hash: bytes
+    event: tuple[object, ...] | None  # its `EVENT_SQL` columns; None where it is gone
 
 
 @dataclass(slots=True)
 class _Suspect:
     """A leaf whose row was not written by the sealer as it stands."""
 
-    sequence: int
-    row_id: bytes
-    event: bytes
-    leaf_hash: bytes
-    has_event: bool
+    row: LeafRow
     inserted: bool = False
 
 
@@ -98,14 +101,14 @@ class Walk:
         self._tenant = self.log.tenant_id.bytes
         self._frontier = Frontier()
         self._leaves: list[bytes] = []  # since the last mark
-        self._altered = False  # a row since the last mark is named already
+        self._altered = False  # a row since the last mark is reported already
         self._agreed = 0  # the size up to which the signed trees are as they were
         self._shift = 0  # by how much the current rows were renumbered
-        self._last_step = (0, 0)  # the last row of whom that was asked, and the answer
+        self._last_step = (0, 0)  # the last row examined for it, and the answer
         self._missing: dict[int, None] = {}  # sequences without a leaf
         self._gone: list[tuple[int, UUID]] = []  # leaves without an event
         self._suspects: list[_Suspect] = []
-        self._witness_told = False
+        self._witness_reported = False
         self._covered = 0
         self._stored = iter(self.checkpoints)
         self._next = next(self._stored, None)
@@ -113,33 +116,34 @@ class Walk:
         self._mark = self._next_mark()
 
     def feed(self, rows: Iterable[LeafRow]) -> None:
-        """Look at these leaves, which follow those before by their sequence."""
+        """Check these leaves, which follow those before by their sequence."""
         key, tenant, text = self.log.leaf_key, self._tenant, self._tenant_text
-        for sequence, row_id, event_id, leaf_hash, event in rows:
+        for row in rows:
+            sequence, row_id, event_id, leaf_hash, event = row
             if sequence != self.size + 1:
                 if sequence <= self.size:  # below 1: no place of the tree
-                    self._suspect(sequence, row_id, event_id, leaf_hash, event)
+                    self._suspect(row)
                     continue
-                self._lose(sequence)
+                self._skip_to(sequence)
             if (
                 event is None
                 or sha256(b"\x00" + leaf_data(text, sequence, event)).digest() != leaf_hash
                 or leaf_mac(key, tenant, sequence, event_id, leaf_hash) != row_id
             ):
-                self._question(sequence, row_id, event_id, leaf_hash, event)
+                self._examine(row)
             self._grow(leaf_hash)
 
     def finish(
         self, elsewhere: Callable[[Sequence[UUID]], set[UUID]], tenants: Sequence[UUID] = ()
     ) -> list[Finding]:
         """All findings, by sequence. `elsewhere` tells which of some events now stand under another tenant."""
-        self._look_at_the_end()
+        self._compare_ends()
         self._judge_suspects(tenants)
         moved = elsewhere([event_id for _, event_id in self._gone]) if self._gone else set()
         for sequence, event_id in self._gone:
-            self._tell(FindingKind.MOVED if event_id in moved else FindingKind.DELETED, sequence, event_id)
+            self._report(FindingKind.MOVED if event_id in moved else FindingKind.DELETED, sequence, event_id)
         for sequence in self._missing:
-            self._tell(FindingKind.DELETED, sequence)
+            self._report(FindingKind.DELETED, sequence)
         return sorted(self.findings, key=lambda f: (f.sequence or f.checkpoint or 0, f.kind))[:MOST_FINDINGS]
 
     # -- rows ------------------------------------------------------------------------------------------------------
@@ -150,61 +154,48 @@ class Walk:
         if self.size == self._mark:
             self._compare_trees()
 
-    def _lose(self, found: int) -> None:
-        """Sequences are missing before this one."""
+    def _skip_to(self, sequence: int) -> None:
+        """The leaves before this one are missing."""
         first = self.size + 1
-        self._missing.update(dict.fromkeys(range(first, min(found, first + MOST_FINDINGS))))
-        for _ in range(first, min(found, first + _LARGEST_GAP)):
+        self._missing.update(dict.fromkeys(range(first, min(sequence, first + MOST_FINDINGS))))
+        for _ in range(first, min(sequence, first + _LARGEST_GAP)):
             self._altered = True
             self._grow(_LOST)
-        self.size = found - 1
+        self.size = sequence - 1
 
-    def _question(
-        self,
-        sequence: int,
-        row_id: bytes,
-        event: bytes,
-        leaf_hash: bytes,
-        columns: tuple[object, ...] | None,
-    ) -> None:
-        if self._was_sealed_as(row_id, sequence, event, leaf_hash):
+    def _examine(self, row: LeafRow) -> None:
+        """A leaf whose event, hash or row is not as it was sealed: find out which."""
+        if self._was_sealed_at(row.sequence, row):
             self._shift = 0
-            event_id = UUID(bytes=event)
-            if columns is not None:
-                self._tell(FindingKind.EDITED, sequence, event_id)
+            event_id = UUID(bytes=row.event_id)
+            if row.event is not None:
+                self._report(FindingKind.EDITED, row.sequence, event_id)
             elif not self.may_be_gone(event_id) and len(self._gone) < MOST_FINDINGS:
-                self._gone.append((sequence, event_id))
+                self._gone.append((row.sequence, event_id))
             return
         self._altered = True
-        if self._shift and self._was_sealed_as(row_id, sequence + self._shift, event, leaf_hash):
+        if self._shift and self._was_sealed_at(row.sequence + self._shift, row):
             return  # renumbered like the row before it
-        self._suspect(sequence, row_id, event, leaf_hash, columns)
-        self._look_for_a_shift(self._step(sequence, row_id, event, leaf_hash))
+        self._suspect(row)
+        self._detect_shift(self._renumbered_by(row))
 
-    def _suspect(
-        self,
-        sequence: int,
-        row_id: bytes,
-        event: bytes,
-        leaf_hash: bytes,
-        columns: tuple[object, ...] | None,
-    ) -> None:
+    def _suspect(self, row: LeafRow) -> None:
         if len(self._suspects) < MOST_FINDINGS:
-            self._suspects.append(_Suspect(sequence, row_id, event, leaf_hash, columns is not None))
+            self._suspects.append(_Suspect(row))
 
-    def _step(self, sequence: int, row_id: bytes, event: bytes, leaf_hash: bytes) -> int:
+    def _renumbered_by(self, row: LeafRow) -> int:
         """How much farther than those before it this row was renumbered, if only its number is another; else 0."""
         for step in (s for distance in range(1, _FARTHEST_SHIFT + 1) for s in (distance, -distance)):
-            if self._was_sealed_as(row_id, sequence + self._shift + step, event, leaf_hash):
+            if self._was_sealed_at(row.sequence + self._shift + step, row):
                 return step
         return 0
 
-    def _look_for_a_shift(self, step: int) -> None:
+    def _detect_shift(self, step: int) -> None:
         """Two neighbours renumbered alike: rows before them were taken out or put in, and all later ones follow."""
         before, self._last_step = self._last_step, (self.size + 1, step)
         if not step or before != (self.size, step) or len(self._suspects) < 2:
             return
-        first = self._suspects[-2].sequence
+        first = self._suspects[-2].row.sequence
         del self._suspects[-2:]
         if step > 0:
             self._missing.update(dict.fromkeys(range(first + self._shift, first + self._shift + step)))
@@ -212,48 +203,45 @@ class Walk:
             suspect.inserted = True
         self._shift += step
 
-    def _was_sealed_as(self, row_id: bytes, sequence: int, event: bytes, leaf_hash: bytes) -> bool:
-        return self._is_sealed(self._tenant, row_id, sequence, event, leaf_hash)
-
-    def _is_sealed(self, tenant: bytes, row_id: bytes, sequence: int, event: bytes, leaf_hash: bytes) -> bool:
-        return sequence > 0 and leaf_mac(self.log.leaf_key, tenant, sequence, event, leaf_hash) == row_id
+    def _was_sealed_at(self, sequence: int, row: LeafRow, tenant: bytes | None = None) -> bool:
+        """Whether the sealer wrote these columns under this number, of this tenant (ours by default)."""
+        return sequence > 0 and row.id == leaf_mac(
+            self.log.leaf_key, tenant or self._tenant, sequence, row.event_id, row.leaf_hash
+        )
 
     def _judge_suspects(self, tenants: Sequence[UUID]) -> None:
         for suspect in self._suspects:
-            kind = FindingKind.EDITED
+            row, kind = suspect.row, FindingKind.EDITED
             original = self._original_place(suspect)
             if original is not None:
                 kind = FindingKind.REORDERED
                 self._missing.pop(original, None)
-            elif self._is_of_another(suspect, tenants):
+            elif any(self._was_sealed_at(row.sequence, row, tenant.bytes) for tenant in tenants):
                 kind = FindingKind.MOVED
-            elif suspect.inserted or suspect.sequence > self._covered:
+            elif suspect.inserted or row.sequence > self._covered:
                 kind = FindingKind.INSERTED
-            elif not suspect.has_event:
+            elif row.event is None:
                 kind = FindingKind.DELETED
-            self._tell(kind, suspect.sequence, UUID(bytes=suspect.event))
+            self._report(kind, row.sequence, UUID(bytes=row.event_id))
 
     def _original_place(self, suspect: _Suspect) -> int | None:
         """Where the leaf stood when it was sealed, if it is one of the places that are not as they were."""
-        others = [other for other in self._suspects[:_MOST_COMPARED] if other is not suspect]
-        around = range(suspect.sequence - _FARTHEST_SHIFT, suspect.sequence + _FARTHEST_SHIFT + 1)
+        row = suspect.row
+        others = [other.row for other in self._suspects[:_MOST_COMPARED] if other is not suspect]
         places: list[int] = [
             *(other.sequence for other in others),
             *list(self._missing)[:_MOST_COMPARED],
-            *around,
+            *range(row.sequence - _FARTHEST_SHIFT, row.sequence + _FARTHEST_SHIFT + 1),
         ]
         for place in places:
-            if self._was_sealed_as(suspect.row_id, place, suspect.event, suspect.leaf_hash):
+            if self._was_sealed_at(place, row):
                 return place
         for other in others:  # the columns were exchanged, the rows stayed where they are
-            for leaf_hash in (other.leaf_hash, suspect.leaf_hash):
-                if self._was_sealed_as(suspect.row_id, suspect.sequence, other.event, leaf_hash):
+            for leaf_hash in (other.leaf_hash, row.leaf_hash):
+                exchanged = row._replace(event_id=other.event_id, leaf_hash=leaf_hash)
+                if self._was_sealed_at(row.sequence, exchanged):
                     return other.sequence
         return None
-
-    def _is_of_another(self, suspect: _Suspect, tenants: Sequence[UUID]) -> bool:
-        sealed = (suspect.row_id, suspect.sequence, suspect.event, suspect.leaf_hash)
-        return any(self._is_sealed(tenant.bytes, *sealed) for tenant in tenants)
 
     # -- trees -----------------------------------------------------------------------------------------------------
 
@@ -283,40 +271,40 @@ class Walk:
         """The root that was signed at this size; ours where that signature means nothing."""
         signed = signed_root(stored, self.log)
         if signed is None:
-            self._tell(FindingKind.CHECKPOINT, checkpoint=self.size)
+            self._report(FindingKind.CHECKPOINT, checkpoint=self.size)
             return root
         if signed == root:
             self._agreed = self.size
             return root
         if not self._altered:
-            self._tell(FindingKind.CHECKPOINT, self._agreed + 1, checkpoint=self.size)
+            self._report(FindingKind.CHECKPOINT, self._agreed + 1, checkpoint=self.size)
         # From here on with what was signed, so that what follows is judged for itself.
         self._frontier = Frontier.parse(self.size, stored.frontier)
         return signed
 
     def _compare_witnessed(self, root: bytes, *, is_known: bool) -> None:
         agrees = self.witnessed[self.size] == root
-        if (agrees and is_known) or self._altered or self._witness_told:
+        if (agrees and is_known) or self._altered or self._witness_reported:
             return
-        self._witness_told = not agrees
+        self._witness_reported = not agrees
         sequence = None if agrees else self._last_sighting_before() + 1
-        self._tell(FindingKind.WITNESS, sequence, checkpoint=self.size)
+        self._report(FindingKind.WITNESS, sequence, checkpoint=self.size)
 
     def _last_sighting_before(self) -> int:
         return max((size for size in self.witnessed if size < self.size), default=0)
 
-    def _look_at_the_end(self) -> None:
-        """Whether trail, checkpoints and witness end at the same event."""
+    def _compare_ends(self) -> None:
+        """Report it where trail, checkpoints and witness do not end at the same event."""
         end = self.size
         unmet = [checkpoint.tree_size for checkpoint in (self._next, *self._stored) if checkpoint is not None]
         if unmet:
-            self._tell(FindingKind.TRUNCATED, end + 1, checkpoint=unmet[-1])
+            self._report(FindingKind.TRUNCATED, end + 1, checkpoint=unmet[-1])
         elif self._sightings:
-            self._tell(FindingKind.WITNESS, end + 1, checkpoint=self._sightings[0])
+            self._report(FindingKind.WITNESS, end + 1, checkpoint=self._sightings[0])
         elif end > self._covered and not self._altered:
-            self._tell(FindingKind.TRUNCATED, self._covered + 1)
+            self._report(FindingKind.TRUNCATED, self._covered + 1)
 
-    def _tell(
+    def _report(
         self,
         kind: FindingKind,
         sequence: int | None = None,

@@ -53,9 +53,7 @@ _STRANGERS = f"""
 """
 _ELSEWHERE = "SELECT id FROM conversations_auditevent WHERE id = ANY (%(ids)s) AND tenant_id <> %(tenant)s"
 
-Progress = Callable[
-    [str, int, int], None
-]  # the tenant's name, how many events were looked at, of about how many
+Progress = Callable[[str, int, int], None]  # the tenant's name, events verified, of about how many
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def _leaves(tenant_id: UUID) -> Iterator[list[LeafRow]]:
     after = -(2**63)
     while rows := execute_as_ops(_LEAVES, {"tenant": tenant_id, "after": after}).fetchall():
         after = rows[-1][0]
-        yield [(*row[:4], row[5:] if row[4] else None) for row in rows]
+        yield [LeafRow._make((*row[:4], row[5:] if row[4] else None)) for row in rows]
 
 
 def _checkpoints(tenant_id: UUID) -> Iterator[StoredCheckpoint]:
