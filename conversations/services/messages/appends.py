@@ -24,6 +24,7 @@ import psycopg
 from django.db import connection, transaction
 
 from conversations import ids, keyring, presenters
+from conversations.backends.configured import window_store
 from conversations.backends.values import WindowKey
 from conversations.crypto import DataKeyMaterial
 from conversations.enums import KeyOwner
@@ -252,10 +253,8 @@ def _insert(
 
 def _after_commit(target: Target, key: DataKeyMaterial, epoch: int, answers: list[dict[str, Any]]) -> None:
     """Best effort, and outside the transaction: PostgreSQL already holds everything."""
-    entries = windows.seal_entries(target.tenant_id, target.session_id, key, answers)
-
-    def follow() -> None:
-        writer.push(WindowKey(target.tenant_id, target.session_id), epoch, entries)
-        wake()
-
-    transaction.on_commit(follow)
+    if window_store() is not None:
+        entries = windows.seal_entries(target.tenant_id, target.session_id, key, answers)
+        window = WindowKey(target.tenant_id, target.session_id)
+        transaction.on_commit(partial(writer.push, window, epoch, entries))
+    transaction.on_commit(wake)
