@@ -61,11 +61,15 @@ class Cues:
 
     def before(self, position: int, reach: int = REACH) -> Cue | None:
         """The nearest word that ends at most `reach` characters before `position`, up to `REACH`."""
+        if not self._has_any:
+            return None
         end, cue = self._nearest_before(position)
         return cue if position - end <= reach else None
 
     def announces(self, position: int, reach: int) -> bool:
         """A word for telephones leads to `position`, and no other number stands between."""
+        if not self._has_any:
+            return False
         end, cue = self._nearest_before(position)
         return (
             cue is Cue.PHONE and position - end <= reach and not _SAYS_MORE.search(self._text, end, position)
@@ -73,6 +77,8 @@ class Cues:
 
     def names(self, position: int) -> Cue | None:
         """What the words directly before `position` call the thing there: "order no. ", "订单号是"."""
+        if not self._has_any:
+            return None
         end, cue = self._nearest_before(position)
         return cue if cue and _FILLERS.fullmatch(self._text, end, position) else None
 
@@ -85,8 +91,6 @@ class Cues:
         return None
 
     def _nearest_before(self, position: int) -> tuple[int, Cue | None]:
-        if not self._has_any:
-            return 0, None
         asked, end, cue = self._last_asked
         if asked != position:
             end, cue = self._look_before(position)
@@ -106,13 +110,12 @@ class Cues:
 
 def _cues_in(token: re.Match[str]) -> list[tuple[int, int, Cue]]:
     """(start, end, cue) of the token itself, or of the words in a run of ideographs."""
-    text, start = token[0], token.start()
-    if text.isascii():
-        cue = _BY_WORD.get(text.lower())
-        return [(start, token.end(), cue)] if cue and not _is_placeholder(token) else []
-    return [
-        (start + word.start(), start + word.end(), _BY_WORD[word[0]]) for word in _CJK_WORD.finditer(text)
-    ]
+    word = token[0]
+    if word.isascii():
+        cue = _BY_WORD.get(word.lower())
+        return [(*token.span(), cue)] if cue and not _is_placeholder(token) else []
+    words = _CJK_WORD.finditer(token.string, *token.span())
+    return [(*word.span(), _BY_WORD[word[0]]) for word in words]
 
 
 def _is_placeholder(token: re.Match[str]) -> bool:

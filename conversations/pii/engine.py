@@ -76,7 +76,7 @@ def _find_all(reading: Reading, detectors: Sequence[Detector]) -> list[Span]:
     starts, ends = [0, *(span.end for span in kept)], [*(span.start for span in kept), len(reading.text)]
     if not any(map(NUMBER.search, repeat(reading.text), starts, ends)):
         return kept
-    rest = Reading(_blanked(reading.text, kept), region=reading.region)
+    rest = Reading(_blanked(reading.text, kept), region=reading.region, again=reading)
     return _strongest(kept + [span for detector in detectors for span in detector.find(rest)])
 
 

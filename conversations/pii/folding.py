@@ -29,6 +29,11 @@ def origins(text: str) -> list[int]:
     return indices
 
 
+def moves(text: str) -> bool:
+    """Whether folding makes more or fewer characters of some, so that others move."""
+    return not _UNEVEN.isdisjoint(text)
+
+
 def fold_character(character: str) -> str:
     folded = "".join(map(_plain, unicodedata.normalize("NFKC", character)))
     return folded if folded.isascii() or folded == _IDEOGRAPHIC_STOP else character
@@ -58,6 +63,7 @@ _TABLE = str.maketrans(_FOLDED)
 _FOLDABLE = re.compile(
     f"[{''.join(re.escape(one) for one in _FOLDED if one < _ASTRAL)}{_ASTRAL}-\U0001ffff\U000e0000-\U000e01ff]+"
 )
+_UNEVEN = frozenset(one for one, folded in _FOLDED.items() if len(folded) != 1)
 
 
 def _fold_run(run: re.Match[str]) -> str:

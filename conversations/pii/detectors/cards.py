@@ -10,8 +10,8 @@ from conversations.pii.values import Kind, Span
 _CANDIDATE = re.compile(
     r"[2-6](?<![0-9].)(?=("
     r"[0-9]{12,18}"
-    r"|[0-9]{3}([ -])[0-9]{4}\2[0-9]{4}\2[0-9]{1,4}(?:\2[0-9]{1,3})?"
-    r"|[0-9]{3}([ -])[0-9]{6}\3[0-9]{4,5}"
+    r"|[0-9]{3}([ -])[0-9]{4}\2[0-9]{4}\2[0-9]{1,4}(?P<tail>\2[0-9]{1,3})?"
+    r"|[0-9]{3}([ -])[0-9]{6}\4[0-9]{4,5}"
     r"|[0-9]{5}[ -][0-9]{10,13}"
     r")(?![0-9]))",
     re.DOTALL,
@@ -29,7 +29,6 @@ _ISSUERS = re.compile(
     r"|220[0-4][0-9]{12,15}"  # Mir
     r"|(?:50|5[678]|6[0379])[0-9]{14,17}"  # Maestro, RuPay
 )
-_SHORTEST = 13
 # By character code. Each second digit counts twice, and the two digits of that are added.
 _ONCE = bytes(code - 48 if 48 <= code < 58 else 0 for code in range(256))
 _TWICE = bytes(sum(divmod(2 * digit, 10)) for digit in _ONCE)
@@ -41,25 +40,24 @@ class Cards:
     def find(self, reading: Reading) -> Iterator[Span]:
         if not reading.has_numbers:
             return
+        card_in = reading.remembering(_card_in)
         end = 0
         for match in _CANDIDATE.finditer(reading.text):
             start = match.start()
             if start < end:
                 continue
-            written = _card_in(match[0] + match[1])
+            written = card_in(match[0] + match[1], match["tail"])
             if written and reading.cues.names(start) is not Cue.REFERENCE:
                 end = start + len(written)
                 yield Span(Kind.CARD, start, end, _digits(written))
 
 
-def _card_in(written: str) -> str | None:
+def _card_in(written: str, tail: str | None) -> str | None:
     """`written`, or what is left of it without a last group that is an expiry date or a security code."""
-    digits = _digits(written)
-    if is_card(digits):
+    if is_card(_digits(written)):
         return written
-    cut = max(written.rfind(" "), written.rfind("-"))
-    shorter = digits[: cut + 1 - len(written)]
-    return written[:cut] if len(shorter) >= _SHORTEST and is_card(shorter) else None
+    shorter = written.removesuffix(tail) if tail else ""
+    return shorter if is_card(_digits(shorter)) else None
 
 
 def is_card(digits: str) -> bool:

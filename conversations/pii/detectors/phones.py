@@ -1,7 +1,7 @@
 import re
-from collections.abc import Iterator
-
-import msgspec
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import accumulate
 
 from conversations.pii.cues import Cue
 from conversations.pii.detectors.phone_plans import Number, home, international
@@ -30,93 +30,52 @@ _COUNTS_SOMETHING = re.compile(
 _MOST_GROUPS = 6
 _FEWEST_DIGITS, _MOST_DIGITS = 7, 15
 _MOST_ANNOUNCED = 13
+_BREAK = "-" * (_MOST_DIGITS + 1)  # too long for any number
 _NEAR = 14  # characters from a word to a number that no plan knows, or from a number to the word behind it
-
-
-class _Window(msgspec.Struct, frozen=True, gc=False):
-    """Neighbouring groups of digits that are a number in some country."""
-
-    start: int
-    end: int
-    digits: str
-    sizes: tuple[int, ...]
-    alone: bool  # no other digits around
-
-    @property
-    def formatted(self) -> bool:
-        return len(self.sizes) > 1
 
 
 class Phones:
     """Telephone numbers: with a plus of any country, without one by plan, spelling and the words around them."""
 
-    def find(self, reading: Reading) -> Iterator[Span]:
-        if not reading.has_numbers:
-            return
-        for groups in _runs(reading.text):
-            yield from _Run(reading, groups).phones()
+    def find(self, reading: Reading) -> Iterable[Span]:
+        return _Groups(reading).phones() if reading.has_numbers else ()
 
 
-def _runs(text: str) -> Iterator[list[re.Match[str]]]:
-    """Groups of digits with little between them, where they have digits enough for a telephone number."""
-    run: list[re.Match[str]] = []
-    end = 0
-    for token in _TOKEN.finditer(text):
-        is_date = token.lastgroup == "date"
-        if run and (is_date or text[end : token.start()] not in _GAPS):
-            if end - run[0].start() >= _FEWEST_DIGITS:
-                yield run
-            run = []
-        if not is_date:
-            run.append(token)
-            end = token.end()
-    if run and end - run[0].start() >= _FEWEST_DIGITS:
-        yield run
+class _Groups:
+    """The groups of digits in a text, and `_BREAK` where one has nothing to do with the next."""
 
-
-class _Run:
-    """The numbers in one run of groups."""
-
-    __slots__ = ("_cues", "_groups", "_has_plus", "_home", "_text", "_tokens")
-
-    def __init__(self, reading: Reading, tokens: list[re.Match[str]]) -> None:
+    def __init__(self, reading: Reading) -> None:
         self._text = reading.text
         self._cues = reading.cues
-        self._home = home(reading.region)
-        self._tokens = tokens
-        self._groups = [token[0] for token in tokens]
         self._has_plus = reading.has_plus
+        self._home = home(reading.region)
+        self._read = reading.remembering(self._home.read)
+        self._assume = reading.remembering(self._home.assume)
+        self._groups, self._starts = _groups_in(self._text)
+        self._sizes = tuple(map(len, self._groups))
+        self._digits = "".join(self._groups)
+        self._begins = [0, *accumulate(self._sizes)]  # of each group in the digits
 
     def phones(self) -> Iterator[Span]:
         first = 0
-        while first < len(self._tokens):
+        while first < len(self._starts):
+            if self._sizes[first] > _MOST_DIGITS:
+                first += 1
+                continue
             plus = self._plus_before(first) if self._has_plus else 0
             last, e164 = self._international(first) if plus else self._national(first)
             if e164:
-                start, end = self._tokens[first].start() - plus, self._tokens[last].end()
+                start, end = self._starts[first] - plus, self._starts[last] + self._sizes[last]
                 yield Span(Kind.PHONE, self._opening(start, end), end, e164)
             first = last + 1
 
     def _candidates(self, first: int, *, pairs_allowed: bool) -> list[tuple[int, str]]:
         """(last group, digits) of what could be a number that begins with this group, longest first."""
-        digits, candidates = "", []
-        last = first
-        # The innermost loop: of a text of nothing but digits it is what takes the time.
-        for group in self._groups[first : first + _MOST_GROUPS]:
-            digits += group
-            size = len(digits)
-            if size > _MOST_DIGITS:
-                break
-            if not pairs_allowed:
-                if len(group) == 1 and last > first:
-                    break
-                if size >= _FEWEST_DIGITS and len(group) > 2:
-                    candidates.append((last, digits))
-            elif size >= _FEWEST_DIGITS:
-                candidates.append((last, digits))
-            last += 1
-        candidates.reverse()
-        return candidates
+        ends = _ends(self._sizes[first : first + _MOST_GROUPS], pairs_allowed)
+        if not ends:
+            return []
+        begin = self._begins[first]
+        return [(first + behind, self._digits[begin : begin + digits]) for behind, digits in ends]
 
     def _international(self, first: int) -> tuple[int, str]:
         for last, digits in self._candidates(first, pairs_allowed=True):
@@ -126,65 +85,90 @@ class _Run:
 
     def _national(self, first: int) -> tuple[int, str]:
         """The last group of the number that begins with this one, and the number; or this group, and nothing."""
-        groups = self._groups
-        if len(groups[first]) == 1 and first + 1 < len(groups) and len(groups[first + 1]) < 3:
+        if self._sizes[first] == 1 and self._sizes[first + 1] < 3:
             return first, ""
-        candidates = self._candidates(first, pairs_allowed=groups[first][0] == "0")
+        candidates = self._candidates(first, pairs_allowed=self._groups[first][0] == "0")
         for last, digits in candidates:
-            number = self._home.read(digits)
-            if number and self._is_believable(number, self._window(first, last, digits)):
+            number = self._read(digits)
+            if number and self._is_believable(number, first, last):
                 return last, number.e164
-        if candidates and self._cues.announces(self._tokens[first].start(), _NEAR):
+        if candidates and self._cues.announces(self._starts[first], _NEAR):
             # After "phone:" or "电话" any number of digits is one, whether or not a plan knows it.
             for last, digits in candidates:
                 if len(digits) <= _MOST_ANNOUNCED:
-                    return last, self._home.assume(digits)
+                    return last, self._assume(digits)
         return first, ""
 
-    def _window(self, first: int, last: int, digits: str) -> _Window:
-        sizes = tuple(map(len, self._groups[first : last + 1]))
-        alone = len(sizes) == len(self._groups)
-        return _Window(self._tokens[first].start(), self._tokens[last].end(), digits, sizes, alone)
-
-    def _is_believable(self, number: Number, window: _Window) -> bool:
-        if self._cues.before(window.start) is Cue.PHONE:
+    def _is_believable(self, number: Number, first: int, last: int) -> bool:
+        start, end = self._starts[first], self._starts[last] + self._sizes[last]
+        if self._cues.before(start) is Cue.PHONE:
             return True
-        if self._cues.names(window.start) is Cue.REFERENCE or self._is_something_else(window):
+        if not self._is_familiar(number, first, last) and self._cues.after(end, _NEAR) is not Cue.PHONE:
             return False
-        return _is_familiar(number, window, self._home.region) or (
-            self._cues.after(window.end, _NEAR) is Cue.PHONE
-        )
+        if last == first + 1 and self._text[start + self._sizes[first]] == ".":
+            return False  # a decimal fraction
+        return self._cues.names(start) is not Cue.REFERENCE and not self._is_something_else(start, end)
 
-    def _is_something_else(self, window: _Window) -> bool:
-        """Part of a longer code or address, an amount, a quantity, a decimal fraction."""
-        if len(window.sizes) == 2 and self._text[window.start + window.sizes[0]] == ".":
+    def _is_familiar(self, number: Number, first: int, last: int) -> bool:
+        """Without any word beside it: at home every valid number, abroad only what hardly means anything else."""
+        sizes = self._sizes[first : last + 1]
+        formatted = first != last
+        if number.region == "US" and formatted and sizes[-1] != 7 and sizes[-2:] != (3, 4):
+            return False
+        if number.region == self._home.region:
             return True
-        before = self._text[max(0, window.start - 4) : window.start]
-        return bool(_PART_OF_SOMETHING.search(before) or _COUNTS_SOMETHING.match(self._text, window.end))
+        if not formatted:
+            return number.region == "CN" and number.mobile
+        if sum(sizes) == 8:
+            alone = self._groups[first - 1] == self._groups[last + 1] == _BREAK
+            return alone and sizes == (4, 4) and self._groups[first][0] in "5689"
+        return True
+
+    def _is_something_else(self, start: int, end: int) -> bool:
+        """Part of a longer code or address, an amount, a quantity."""
+        before = self._text[max(0, start - 4) : start]
+        return bool(_PART_OF_SOMETHING.search(before) or _COUNTS_SOMETHING.match(self._text, end))
 
     def _plus_before(self, first: int) -> int:
         """How far before the digits of this group the plus stands; 0 if there is none."""
-        start = self._tokens[first].start()
+        start = self._starts[first]
         if start and self._text[start - 1] == "+":
             return 1
         return 2 if self._text[max(0, start - 2) : start] in _PLUSES else 0
 
     def _opening(self, begin: int, end: int) -> int:
         """`begin`, or the bracket before it that is closed within the number."""
+        if not begin or self._text[begin - 1] != "(":
+            return begin
         written = self._text[begin:end]
-        closed = written.count(")") > written.count("(")
-        return begin - 1 if closed and self._text[begin - 1 : begin] == "(" else begin
+        return begin - (written.count(")") > written.count("("))
 
 
-def _is_familiar(number: Number, window: _Window, region: str) -> bool:
-    """Without any word beside it: at home every valid number, abroad only what hardly means anything else."""
-    sizes = window.sizes
-    if number.region == "US" and window.formatted and sizes[-1] != 7 and sizes[-2:] != (3, 4):
-        return False
-    if number.region == region:
-        return True
-    if not window.formatted:
-        return number.region == "CN" and number.mobile
-    if len(window.digits) == 8:
-        return window.alone and sizes == (4, 4) and window.digits[0] in "5689"
-    return True
+def _groups_in(text: str) -> tuple[list[str], list[int]]:
+    """Groups of digits and where each starts, with a `_BREAK` where too much stands between two."""
+    groups, starts = [_BREAK], [0]
+    end = 0
+    for token in _TOKEN.finditer(text):
+        before, (start, end) = end, token.span()
+        is_date = token.lastgroup
+        if (is_date or text[before:start] not in _GAPS) and groups[-1] != _BREAK:
+            groups.append(_BREAK)
+            starts.append(start)
+        if not is_date:
+            groups.append(token[0])
+            starts.append(start)
+    return [*groups, _BREAK], starts
+
+
+@lru_cache(maxsize=4096)
+def _ends(sizes: tuple[int, ...], pairs_allowed: bool) -> Sequence[tuple[int, int]]:
+    """(groups behind the first, digits) of what could be a number that begins with the first, longest first."""
+    ends = []
+    digits = 0
+    for behind, size in enumerate(sizes):
+        digits += size
+        if digits > _MOST_DIGITS or (behind and size == 1 and not pairs_allowed):
+            break
+        if digits >= _FEWEST_DIGITS and (size > 2 or pairs_allowed):
+            ends.append((behind, digits))
+    return ends[::-1]
