@@ -19,7 +19,8 @@ _TOKEN = re.compile(
 _GAPS = {" ", "-", ".", "(", ")", ") ", ")-", " (", "-(", " - ", "  ", " (0)", "(0)", "(0) ", " (0) "}
 _PLUSES = {"+(", "+ "}
 _PART_OF_SOMETHING = re.compile(
-    r"(?:[A-Za-z0-9_#=@&]|[A-Za-z0-9][.-]|[A-Za-z/:]/|[$€£¥₹][ ]?|(?:RM|SGD|USD|HKD|CNY|RMB|MYR|GBP|EUR)[ ]?)$"
+    r"(?<=[A-Za-z0-9_#=@&$€£¥₹])|(?<=[A-Za-z0-9][.-])|(?<=[A-Za-z/:]/)"
+    r"|(?<=[$€£¥₹][ ])|(?<=RM[ ])|(?<=(?:SGD|USD|HKD|CNY|RMB|MYR|GBP|EUR)[ ])"
 )
 _COUNTS_SOMETHING = re.compile(
     r"[A-Za-z0-9_%]|[.-][0-9]"
@@ -126,8 +127,7 @@ class _Groups:
 
     def _is_something_else(self, start: int, end: int) -> bool:
         """Part of a longer code or address, an amount, a quantity."""
-        before = self._text[max(0, start - 4) : start]
-        return bool(_PART_OF_SOMETHING.search(before) or _COUNTS_SOMETHING.match(self._text, end))
+        return bool(_PART_OF_SOMETHING.match(self._text, start) or _COUNTS_SOMETHING.match(self._text, end))
 
     def _plus_before(self, first: int) -> int:
         """How far before the digits of this group the plus stands; 0 if there is none."""

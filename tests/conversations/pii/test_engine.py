@@ -40,6 +40,13 @@ def test_scrub_returns_clean_text_itself():
     assert scrubbed.spans == ()
 
 
+@pytest.mark.parametrize(
+    "line_before", ["My name is Tan", "It costs $", "See you at 5", "A-", "https://", "No. #"]
+)
+def test_a_number_on_a_line_of_its_own_is_found_whatever_ends_the_line_before(line_before):
+    assert scrub(f"{line_before}\n91234567\nThanks").text == f"{line_before}\n[PHONE_1]\nThanks"
+
+
 def test_one_value_has_one_placeholder_however_it_is_written():
     scrubbed = scrub("9123 4567, +65 9123 4567, ９１２３４５６７ but not 98765432")
 
