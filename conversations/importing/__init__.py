@@ -1,4 +1,4 @@
-"""Conversations from elsewhere, as a stream of checked records: nothing here stores anything."""
+"""Reads conversations of other systems, and our own exports, as a stream of validated records. Stores nothing."""
 
 from conversations.importing.reading import Format, read_records
 from conversations.importing.records import (

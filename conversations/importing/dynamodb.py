@@ -1,4 +1,4 @@
-"""DynamoDB exports: `{"Item": {name: {type: value}}}` a line, in the order of the table's hashes, which is none."""
+"""DynamoDB exports: one `{"Item": {name: {type: value}}}` per line, in hash order, which is no useful order."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -23,7 +23,7 @@ from conversations.inputs import JSONObject
 
 
 def records(tree: Any, line: RawLine, now: datetime) -> list[Record]:
-    """The message or the preferences of an item."""
+    """The item's message, or its preferences."""
     item = plain_item(tree)
     if "preferences" in item and "session_id" not in item:
         return [_preferences(item, line, now)]
@@ -51,7 +51,7 @@ def records(tree: Any, line: RawLine, now: datetime) -> list[Record]:
 
 
 def plain_item(tree: Any) -> JSONObject:
-    """The item without DynamoDB's types; Invalid when it is not typed as an export is."""
+    """The item without DynamoDB's type tags; Invalid when they are missing or unknown."""
     item = an_object(an_object(tree, "").get("Item"), "Item")
     return {name: _plain(value, f"Item.{name}") for name, value in item.items()}
 
@@ -77,7 +77,7 @@ def _preferences(item: JSONObject, line: RawLine, now: datetime) -> ImportedPref
 def _plain(typed: Any, at: str) -> Any:
     pairs = list(an_object(typed, at).items())
     if len(pairs) != 1 or pairs[0][0] not in _TYPES:
-        raise Invalid.field(at, f"Must be one value under its type, one of {', '.join(_TYPES)}.")
+        raise Invalid.field(at, f"Must be one value under its type: one of {', '.join(_TYPES)}.")
     ((type_, value),) = pairs
     return _TYPES[type_](value, at)
 

@@ -1,4 +1,4 @@
-"""Which files are read, and their lines: bounded in memory, whatever the files hold."""
+"""Finds the files of an import and reads their lines, in bounded memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class RawLine:
-    """A line's words, and where in the file they can be found again."""
+    """A line, and its offset in the file, where it can be read again."""
 
     origin: Origin
     body: bytes
@@ -23,9 +23,9 @@ class RawLine:
 
 
 def find_files(source: Path, suffixes: frozenset[str]) -> list[Path]:
-    """The file itself, or the folder's files in order: the manifest's if there is one, else sorted by name.
+    """The file itself, or the folder's files: in the manifest's order if there is one, else sorted by name.
 
-    An export is checked here, before anything is read: Invalid when it was altered.
+    An export is verified against its manifest first: Invalid when it was altered.
     """
     if source.is_file():
         return [source]
@@ -40,7 +40,7 @@ def find_files(source: Path, suffixes: frozenset[str]) -> list[Path]:
 
 
 def read_lines(path: Path, *, longest: int = MAX_LINE) -> Iterator[RawLine | LineError]:
-    """The lines that are not blank, without BOM and line ends; of one that is too long, only its number."""
+    """The lines that are not blank, without BOM and line ends; a LineError for each that is too long."""
     with path.open("rb") as file:
         number = offset = 0
         while body := file.readline(longest + 1):
@@ -56,7 +56,7 @@ def read_lines(path: Path, *, longest: int = MAX_LINE) -> Iterator[RawLine | Lin
 
 
 def read_line_at(file: BinaryIO, origin: Origin, offset: int) -> RawLine:
-    """A line that was read before."""
+    """The line at an offset that `read_lines` gave."""
     file.seek(offset)
     return RawLine(origin, _stripped(file.readline(MAX_LINE + 1)), offset)
 

@@ -1,4 +1,4 @@
-"""Reading the lines of other systems: optional, loosely typed fields, and names for what is wrong with them."""
+"""Validates the loosely typed fields of other systems; errors name the field."""
 
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,7 @@ def a_list(raw: Any, field: str) -> list[Any]:
 
 
 def a_name(raw: Any, field: str) -> str:
-    """An id or a name; numbers are ids too in many systems."""
+    """An id or a name; many systems use numbers as ids."""
     if isinstance(raw, int) and not isinstance(raw, bool):
         return str(raw)
     if not isinstance(raw, str) or not raw:
@@ -36,7 +36,7 @@ def a_name_or_none(raw: Any, field: str) -> str | None:
 
 
 def nested_json(raw: Any, field: str) -> Any:
-    """The value of JSON inside JSON: a string is decoded under the same rules as a line."""
+    """The value itself; a string is decoded as JSON, under the rules for lines."""
     if not isinstance(raw, str):
         return raw
     try:
@@ -46,25 +46,25 @@ def nested_json(raw: Any, field: str) -> Any:
 
 
 def nested_object(raw: Any, field: str) -> JSONObject | None:
-    """An object or its JSON text; null and empty text are none."""
+    """An object or its JSON text; None for null and empty text."""
     value = None if raw == "" else nested_json(raw, field)
     return None if value is None else an_object(value, field)
 
 
 def message_of(fields: JSONObject, now: datetime, at: str = "") -> MessageIn:
-    """The message that the API would accept with these fields under scope `import`."""
-    given = strict_json.convert(_without_nothing(fields), MessageIn)
+    """The message, validated as the API does for a key of scope `import`."""
+    given = strict_json.convert(_without_nulls(fields), MessageIn)
     return given.normal(may_import=True, now=now, path=at)
 
 
 def session_of(fields: JSONObject, now: datetime) -> SessionIn:
-    return strict_json.convert(_without_nothing(fields), SessionIn).normal(now=now)
+    return strict_json.convert(_without_nulls(fields), SessionIn).normal(now=now)
 
 
 def text_of(value: Any) -> str:
-    """A tool's arguments or result as text: what is no string already is shown as JSON."""
+    """A tool's arguments or result as text: strings as they are, other values as JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _without_nothing(fields: JSONObject) -> JSONObject:
+def _without_nulls(fields: JSONObject) -> JSONObject:
     return {name: value for name, value in fields.items() if value is not None}

@@ -1,4 +1,4 @@
-"""What makes a record the same record when it is read again, so that nothing is stored twice."""
+"""Identities of records: the same whenever a record is read again, so that nothing is stored twice."""
 
 import re
 from functools import lru_cache
@@ -12,12 +12,12 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def identity(kind: str, *parts: str) -> bytes:
-    """A digest of what names the record: its kind, its owner over there and its id over there."""
+    """A digest of what names the record: its kind, and in the source its owner and its id."""
     return blake2b("\0".join((kind, *parts)).encode(), digest_size=_SIZE).digest()
 
 
 def message_identity(source_id: str) -> bytes:
-    """Of a message that another record names, by an id that is unique everywhere."""
+    """Of a message that another record refers to, by a globally unique id."""
     return identity("message", source_id)
 
 
@@ -32,7 +32,7 @@ def is_uuid(text: str | None) -> TypeGuard[str]:
 
 
 def identity_of_line(kind: str, line: RawLine) -> bytes:
-    """For a record without an id: the words of its line and their place, because people do repeat themselves."""
+    """For a record without an id: the line and its number, because people do repeat themselves."""
     digest = blake2b(line.body, digest_size=_SIZE, person=kind.encode()[:16])
     digest.update(line.origin.line.to_bytes(8))
     return digest.digest()

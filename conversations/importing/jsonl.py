@@ -1,4 +1,4 @@
-"""JSON Lines, our own format: one object a line, a message unless `object` says otherwise."""
+"""JSON Lines, our own format: one object per line, a message unless `object` says otherwise."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -63,7 +63,7 @@ def _message(tree: Any, line: RawLine, now: datetime) -> ImportedMessage:
 
 
 def _message_key(source_id: str | None, session: str, name: str) -> bytes:
-    """Ids that are unique everywhere can be named without their session, as evidence is."""
+    """Without the session where the id is globally unique, because evidence names such messages by it alone."""
     return message_identity(source_id) if is_uuid(source_id) else identity("message", session, name)
 
 
@@ -128,7 +128,7 @@ def _summary(tree: Any, line: RawLine, now: datetime) -> ImportedSummary:
 
 
 def _one_of(*names: str | None, field: str) -> str | None:
-    """The value under whichever of its names was used; different ones under two names are refused."""
+    """The value under whichever of its aliases was used; Invalid if they disagree."""
     values = {name for name in names if name is not None}
     if len(values) > 1:
         raise Invalid.field(field, "Given under two names with different values.", code="conflict")

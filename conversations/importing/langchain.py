@@ -1,4 +1,4 @@
-"""LangChain message histories: a row a line, `{id, session_id, message, created_at}`."""
+"""LangChain message histories: one row per line, `{id, session_id, message, created_at}`."""
 
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from conversations.importing.moments import moment_of, role_of
 from conversations.importing.records import ImportedMessage, Record
 from conversations.inputs import JSONObject
 
-# What LangChain says about a message that has no place of its own here.
+# Fields of LangChain that a message of ours does not have: they go into its metadata.
 _KEPT = (
     "tool_calls",
     "invalid_tool_calls",
@@ -76,7 +76,7 @@ def _fields(kind: Any, data: JSONObject) -> JSONObject:
 
 
 def _content(raw: Any) -> tuple[str | list[JSONObject], list[JSONObject] | None]:
-    """A text, or a list of texts and of parts; parts that are no text become attachments."""
+    """Content and attachments, from a string or a list of parts; parts without text become attachments."""
     if isinstance(raw, str):
         return raw, None
     if not isinstance(raw, list):

@@ -1,6 +1,6 @@
-"""The lines of our own format, as types: what clients send, and what only the record knows.
+"""The line types of our own format: the API's input plus the fields that only an export has.
 
-What a line says about rows that are made anew (positions, counts, PII spans) is accepted and not used.
+Fields that an import computes anew (positions, counts, PII spans) are accepted and ignored.
 """
 
 from datetime import datetime
@@ -97,7 +97,7 @@ class PortraitLine(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True
     sentiment_score: Annotated[float, Meta(ge=-1, le=1)] | None = None
     sentiment_trend: Any = None
     summary: str | None = None
-    state: JSONObject | None = None  # as an export of ours holds it
+    state: JSONObject | None = None  # in exports only
     created_at: Moment | None = None
     updated_at: Moment | None = None
 
@@ -111,7 +111,7 @@ class PreferencesLine(Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
 
 
 class SummaryLine(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """Counters that the messages of an import do not make by themselves; `id` is the customer's over there."""
+    """Counts beyond those of the imported messages; `id` is the customer's in the source."""
 
     object: Literal["summary"]
     customer_id: ShortText
@@ -128,7 +128,7 @@ class SummaryLine(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True)
 
 
 def check_moments(now: datetime, **moments: datetime | None) -> None:
-    """Invalid names each time that lies in the future, or before 1970."""
+    """Raise Invalid, naming each time that is in the future or before 1970."""
     problems: list[FieldError] = []
     for field, at in moments.items():
         if at is not None and not EPOCH_START <= at <= now:
@@ -138,7 +138,7 @@ def check_moments(now: datetime, **moments: datetime | None) -> None:
 
 
 def check_sizes(line: MemoryLine | CustomerLine) -> None:
-    """Invalid names each part that is over its limit."""
+    """Raise Invalid, naming each field that is over its limit."""
     problems: list[FieldError] = []
     for field, limit in (("content", settings.MAX_CONTENT), ("metadata", settings.MAX_METADATA)):
         value = getattr(line, field, None)

@@ -27,7 +27,7 @@ ROLES: dict[str, RoleName] = {
 
 
 def role_of(raw: Any, field: str) -> RoleName:
-    """Our role for another system's; Invalid when it is none that is known."""
+    """Our role for another system's; Invalid when it is unknown."""
     role = ROLES.get(raw.lower()) if isinstance(raw, str) else None
     if role is None:
         raise Invalid.field(field, f"Must be one of {', '.join(ROLES)}.")
@@ -35,7 +35,7 @@ def role_of(raw: Any, field: str) -> RoleName:
 
 
 def moment_of(raw: Any, field: str) -> datetime:
-    """A time in UTC from ISO 8601 text (without a zone: UTC) or a Unix time in seconds or milliseconds."""
+    """A time in UTC, from ISO 8601 (UTC if it has no offset) or a Unix time in seconds or milliseconds."""
     try:
         if isinstance(raw, str):
             at = datetime.fromisoformat(raw.strip())

@@ -1,4 +1,4 @@
-"""OpenAI-style conversations, one a line; calls of tools and their outputs are messages too."""
+"""OpenAI-style conversations, one per line; tool calls and their outputs become messages too."""
 
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from conversations.importing.moments import moment_of, role_of
 from conversations.importing.records import ImportedMessage, ImportedSession, Record
 from conversations.inputs import JSONObject
 
-# A model's reasoning was said to nobody.
+# Reasoning is no part of what was said.
 _LEFT_OUT = frozenset({"reasoning", "item_reference"})
 _TEXT_PARTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
 _CALL_FIELDS = frozenset({"id", "created_at", "status", "object"})
@@ -83,12 +83,12 @@ def _message_fields(item: JSONObject, at: str) -> JSONObject | None:
     elif kind.endswith(("_call", "_call_output", "_call_result")):
         fields |= _tool_fields(item, kind)
     else:
-        raise Invalid.field(f"{at}.type", "Must be a message, a call of a tool or its output.")
+        raise Invalid.field(f"{at}.type", "Must be a message, a tool call or its output.")
     return fields
 
 
 def _content(raw: Any, at: str) -> tuple[str | list[JSONObject], list[JSONObject] | None]:
-    """Texts as content; images, files and sound as attachments."""
+    """Content and attachments: text parts are content; images, files and audio are attachments."""
     if raw is None or isinstance(raw, str):
         return raw or "", None
     texts: list[str] = []
@@ -110,7 +110,7 @@ def _text(raw: Any, at: str) -> str:
 
 
 def _attachment(part: JSONObject) -> JSONObject:
-    """What was shown, by its address where it has one."""
+    """By its URL where it has one, else with its data."""
     for name in ("image_url", "file_url"):
         address = part.get(name)
         if isinstance(address, str) and not address.startswith("data:"):
@@ -119,7 +119,7 @@ def _attachment(part: JSONObject) -> JSONObject:
 
 
 def _tool_fields(item: JSONObject, kind: str) -> JSONObject:
-    """A call or its output as a message of the tool; what names the call stays in the metadata."""
+    """A call or its output as a message of role `tool`; call id and status go into the metadata."""
     is_output = not kind.endswith("_call")
     said = item.get("output" if is_output else "arguments")
     if said is None:

@@ -1,4 +1,4 @@
-"""Any of the formats as one stream of records and line errors."""
+"""Reads any of the formats as one stream of records and line errors."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -15,7 +15,7 @@ from conversations.importing.files import RawLine, find_files, read_lines
 from conversations.importing.records import LineError, Record
 from conversations.importing.sorting import read_sorted
 
-# What other systems wrap around a message nests deeper than a message may.
+# Other systems wrap their messages in more levels than a message of ours may have.
 _FOREIGN_DEPTH = 2 * strict_json.DEFAULT_DEPTH
 
 _LineReader: TypeAlias = Callable[[Any, RawLine, datetime], list[Record]]
@@ -42,10 +42,10 @@ _DATABASE_SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3"})
 def read_records(
     source: Path, format_: Format, *, now: datetime, mapping: sqlite.Mapping = sqlite.DEFAULT_MAPPING
 ) -> Iterator[Record | LineError]:
-    """The records of a file or folder, in the order to store them; memory stays flat.
+    """The records of a file or folder, in the order to store them and in bounded memory.
 
-    Invalid at once when there is nothing to read, an export was altered, or a mapping does not fit a database; what
-    is wrong further in becomes a LineError, and the stream goes on.
+    Invalid at once when there is nothing to read, an export was altered, or a mapping does not fit a database. A line
+    that cannot be read becomes a LineError, and the stream goes on.
     """
     if format_ is Format.SQLITE:
         files = find_files(source, _DATABASE_SUFFIXES)
@@ -68,7 +68,7 @@ def _read(
     try:
         return reader(strict_json.parse(line.body, max_depth=max_depth), line, now)
     except MalformedJSON as problem:
-        # The number of the line is told already; here a line is always line 1.
+        # The parser saw one line only, so it always says "line 1"; the origin has the real number.
         return [LineError(line.origin, "malformed_json", problem.detail.replace("line 1, ", ""))]
     except Invalid as problem:
         return [LineError.of(line.origin, problem)]

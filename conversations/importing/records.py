@@ -1,4 +1,4 @@
-"""What every format is read into: the same records, each with where it stood."""
+"""The records that every format is read into, each with its place in the source."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from conversations.inputs import JSONObject, MessageIn, SessionIn
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a record stood: the file's name and the number of the line, from 1 (SQLite: of the row)."""
+    """A place in the source: the file's name and the number of the line, from 1 (SQLite: of the row)."""
 
     file: str
     line: int
@@ -19,7 +19,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class LineError:
-    """A line, or a part of one, that was not understood; nothing of it is stored."""
+    """A line that was refused; nothing of it is stored."""
 
     origin: Origin
     code: str
@@ -27,7 +27,7 @@ class LineError:
 
     @classmethod
     def of(cls, origin: Origin, problem: Invalid) -> "LineError":
-        """Every broken rule of the line, as one error with the code of the first."""
+        """All errors of the line as one, with the code of the first."""
         if not problem.errors:
             return cls(origin, "invalid", problem.detail)
         details = (
@@ -38,7 +38,7 @@ class LineError:
 
 @dataclass(frozen=True, slots=True)
 class SessionEnd:
-    """How a session stood when it was exported."""
+    """The status and outcome of a session when it was exported."""
 
     status: str
     outcome: JSONObject | None
@@ -47,7 +47,7 @@ class SessionEnd:
 
 @dataclass(frozen=True, slots=True)
 class ImportedSession:
-    """A session. `key` is the same whenever the same session is read again; `source_id` is its id over there."""
+    """A session. `key` is the same whenever it is read again; `source_id` is its id in the source."""
 
     origin: Origin
     key: bytes
@@ -85,7 +85,7 @@ class ImportedCustomer:
 
 @dataclass(frozen=True, slots=True)
 class ImportedPortrait:
-    """A portrait as it stood; the ids of its evidence are `source_id`s of earlier messages."""
+    """A portrait; its evidence is named by the `source_id`s of earlier messages."""
 
     origin: Origin
     key: bytes
@@ -104,7 +104,7 @@ class ImportedPreferences:
 
 @dataclass(frozen=True, slots=True)
 class ImportedSummary:
-    """What was counted of a customer beyond the messages that come along."""
+    """A customer's counts beyond those of the imported messages."""
 
     origin: Origin
     key: bytes

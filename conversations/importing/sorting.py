@@ -1,6 +1,6 @@
-"""The lines of a hash-ordered export in the order in which things were said, with flat memory.
+"""Sorts the lines of a hash-ordered export by session and time, on disk.
 
-Only digests, times and places go into the temporary file, never a word of a conversation.
+The temporary file holds digests, times and offsets only, never content.
 """
 
 import sqlite3
@@ -22,7 +22,7 @@ _IN_ORDER = "SELECT file, line, start FROM places ORDER BY session, at, file, li
 
 
 def read_sorted(files: list[Path], *, max_depth: int) -> Iterator[RawLine | LineError]:
-    """The lines of all files, by session and time; lines that name neither come first, as they stand."""
+    """The lines of all files, by session and time; lines that have neither come first, in file order."""
     with TemporaryDirectory(prefix="remembrancer-import-") as folder, ExitStack() as stack:
         places = stack.enter_context(closing(sqlite3.connect(Path(folder) / "places")))
         places.execute("PRAGMA journal_mode = OFF")

@@ -1,4 +1,4 @@
-"""A SQLite file of sessions and messages, opened for reading only; `--mapping` names other tables and columns."""
+"""SQLite files with tables of sessions and messages, read-only; `--mapping` renames tables and columns."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ _REQUIRED = {"sessions": {"session_id"}, "messages": {"session_id", "role", "con
 
 
 class TableMapping(Struct, forbid_unknown_fields=True, frozen=True):
-    """The name of a table, and of its columns where they are not ours."""
+    """The name of a table, and of those columns that are not named as ours."""
 
     table: str | None = None
     columns: dict[str, str] = {}
@@ -51,7 +51,7 @@ DEFAULT_MAPPING = Mapping()
 
 
 class _Table(NamedTuple):
-    """A table as it will be read: our column names, and the statement that selects them in order."""
+    """A table to read: our names of its columns, and the statement that selects them in order."""
 
     file: str
     name: str
@@ -60,7 +60,7 @@ class _Table(NamedTuple):
 
 
 def parse_mapping(body: bytes) -> Mapping:
-    """The mapping of a JSON file; Invalid when it names what we do not know."""
+    """The mapping of a JSON file; Invalid when it names unknown columns."""
     try:
         mapping = strict_json.decode(body, Mapping)
     except MalformedJSON as problem:
@@ -73,7 +73,7 @@ def parse_mapping(body: bytes) -> Mapping:
 
 
 def records(path: Path, mapping: Mapping, now: datetime) -> Iterator[Record | LineError]:
-    """The sessions, then the messages by time. Invalid at once when the file or its tables are not as mapped."""
+    """The sessions, then the messages by time. Invalid at once when the file does not fit the mapping."""
     with closing(_open(path)) as database:
         try:
             sessions = _find(database, path, "sessions", mapping.sessions)
@@ -95,7 +95,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _find(database: sqlite3.Connection, path: Path, kind: str, mapping: TableMapping) -> _Table | None:
-    """The table, if it is there. What a mapping names must be there."""
+    """The table, or None if it does not exist; Invalid if a mapping names what does not exist."""
     name = mapping.table or kind
     there = {column[1].decode() for column in database.execute("SELECT * FROM pragma_table_info(?)", (name,))}
     if not there and not mapping.table:
@@ -175,7 +175,7 @@ def _message(row: JSONObject, origin: Origin, now: datetime) -> ImportedMessage:
     fields |= {name: a_name_or_none(row.get(name), name) for name in _MESSAGE_TEXTS}
     return ImportedMessage(
         origin=origin,
-        # A table without ids is told apart by what was said when.
+        # Without ids, time and content identify a message.
         key=identity("message", session, source_id or f"{row['timestamp']}\0{row['role']}\0{row['content']}"),
         source_id=source_id,
         session=session,

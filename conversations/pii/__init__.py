@@ -1,6 +1,6 @@
-"""Personal data in text and JSON: found by pattern and checksum, offline, in linear time, and replaced.
+"""Finds personal data in text and JSON by pattern and checksum, offline and in linear time, and replaces it.
 
-Names and addresses need a model and are not looked for; an engine that has one is plugged in as a `Detector`.
+Names and addresses need a model and are not detected; an engine that has one can be added as a `Detector`.
 """
 
 from conversations.pii.detectors import DETECTORS

@@ -1,4 +1,4 @@
-"""A person's identifier as somebody types it, in the forms under which scrubbing would have recorded it."""
+"""Normalises an identifier that somebody typed to the forms that scrubbing records."""
 
 import re
 
@@ -14,9 +14,9 @@ _PHONE_SHAPE = re.compile(r"\+?[0-9 ().-]{7,24}")
 def normalise_identifier(
     kind: str | None, raw: str, *, region: str = DEFAULT_REGION
 ) -> list[tuple[str, str]]:
-    """(kind, normalised value) of everything `raw` can mean; several for a phone number without country code.
+    """(kind, normalised value) of every possible meaning; several for a phone number without country code.
 
-    `kind` narrows it to one kind. Empty if `raw` is nothing of the sort, a wrong check digit included.
+    `kind` limits them to one kind. Empty if `raw` is no identifier, or its check digit is wrong.
     """
     whole = raw.strip()
     found: list[tuple[str, str]] = [

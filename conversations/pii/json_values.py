@@ -1,4 +1,4 @@
-"""Scrubbing of JSON: metadata, tool results, attachments."""
+"""Scrubs JSON: metadata, tool results, attachments."""
 
 from functools import partial
 from typing import Any
@@ -10,7 +10,7 @@ _SHORTEST_NUMBER = 7
 
 
 def scrub_json(value: Any, *, region: str = DEFAULT_REGION, tag: Tag | None = None) -> Any:
-    """A copy with every string and key scrubbed. A key says what its value is: `{"phone": 91234567}` is a phone."""
+    """A copy with all strings and keys scrubbed. A key is context for its value: `{"phone": 91234567}` is a phone."""
     return _scrubbed(value, "", region, tag or numbered())
 
 

@@ -1,13 +1,13 @@
-"""What stands in the text instead of the value."""
+"""The placeholders that replace values."""
 
 from collections import Counter
 from collections.abc import Callable
 
 Tag = Callable[[str, str], str]
-"""(kind, normalised value) -> what tells this value from others of its kind, in letters, digits and underscores.
+"""(kind, normalised value) -> a label that distinguishes values of one kind: letters, digits and underscores.
 
-A keyed digest makes a value keep its placeholder from message to message, and no state has to be read for that. Four
-hexadecimal digits are enough to tell the values of a conversation apart and too few to confirm a guess.
+A keyed digest gives a value the same placeholder in every message without any state. Four hexadecimal digits are
+enough to tell the values of a conversation apart, and too few to confirm a guess.
 """
 
 

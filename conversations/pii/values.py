@@ -1,4 +1,4 @@
-"""What the scrubber finds, and what finds it."""
+"""Kinds of personal data, where it was found, and the protocol of detectors."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -10,7 +10,7 @@ from conversations.pii.reading import Reading
 
 
 class Kind(StrEnum):
-    """In order of strength: where two finds overlap, the kind named first wins; a plug-in's own kinds come last."""
+    """In order of precedence: where spans overlap, the kind listed first wins; a plug-in's own kinds come last."""
 
     SECRET = "secret"  # noqa: S105  (the name of a kind)
     EMAIL = "email"
@@ -23,9 +23,9 @@ class Kind(StrEnum):
 
 
 class Span(msgspec.Struct, frozen=True, gc=False):
-    """A piece of text that must not leave the record: offsets in code points, `end` exclusive.
+    """Personal data in a text: offsets in code points, `end` exclusive.
 
-    `value_normalised` is the same for every way of writing the value; it appears in no repr.
+    `value_normalised` is the same for every spelling of the value; it is left out of the repr.
     """
 
     kind: str  # a `Kind`, or what a plugged-in detector calls it
@@ -38,9 +38,9 @@ class Span(msgspec.Struct, frozen=True, gc=False):
 
 
 class Detector(Protocol):
-    """Finds personal data in a text; another engine can be plugged in by this. Offsets are those of `reading.text`.
+    """Finds personal data in a text; implemented by plug-ins too. Offsets refer to `reading.text`.
 
-    It has to be linear in the length of the text, whatever the text says, and quick to see that there is nothing.
+    It must take linear time on any text, and return quickly where there is nothing to find.
     """
 
     def find(self, reading: Reading) -> Iterable[Span]: ...

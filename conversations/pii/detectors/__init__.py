@@ -1,4 +1,4 @@
-"""What is looked for. Each detector first asks something cheap that ordinary text answers with no."""
+"""The built-in detectors. Each begins with a cheap test that ordinary text fails."""
 
 from conversations.pii.detectors.cards import Cards
 from conversations.pii.detectors.emails import Emails

@@ -7,8 +7,8 @@ from conversations.pii.values import Kind, Span
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _TOP = "(?:[A-Za-z]{2,24}|xn--[A-Za-z0-9-]{2,59})(?![A-Za-z0-9])"
 
-# The local part is ASCII, or it would swallow the Chinese words before it; it starts where such characters start,
-# so a long run of them is scanned once. An ideographic full stop is a dot only if there is no other.
+# The local part is ASCII only, or it would include the Chinese words before it. It begins where a run of its
+# characters begins, so that a long run is scanned once. An ideographic full stop is a dot only if there is no other.
 _EMAIL = re.compile(
     rf"(?<![A-Za-z0-9._%+'-])(?P<local>[A-Za-z0-9_][A-Za-z0-9._%+'-]{{0,127}})(?:@|%40)"
     rf"(?P<domain>(?:{_LABEL}\.){{1,8}}{_TOP}|(?:{_LABEL}[.。]){{1,8}}{_TOP})"

@@ -22,7 +22,7 @@ _LIKELY_V6 = re.compile(r"(?=.*[0-9])(?:[0-9A-Fa-f]{3}|^::1$|:.*:.*:.*:)")
 
 
 class Ips:
-    """IPv4 and IPv6 addresses; four numbers after the word "version" are none."""
+    """IPv4 and IPv6 addresses, except four numbers after a word such as "version"."""
 
     def find(self, reading: Reading) -> Iterator[Span]:
         if reading.text.count(".") + reading.text.count("。") >= 3:
@@ -48,12 +48,12 @@ def _v6_addresses(reading: Reading) -> Iterator[Span]:
 
 
 def compressed_v6(written: str) -> str | None:
-    """The one short spelling, as `ipaddress` gives it; None for what is no address."""
+    """The compressed form, as `ipaddress` has it; None if this is no address."""
     try:
         packed = inet_pton(AF_INET6, written)
     except OSError:
         return None
-    # The system's own is several times as fast, but writes some addresses with dots.
+    # inet_ntop is several times as fast, but writes some addresses with dots.
     short = inet_ntop(AF_INET6, packed)
     return IPv6Address(packed).compressed if "." in short else short
 

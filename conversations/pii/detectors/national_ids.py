@@ -8,7 +8,7 @@ from conversations.pii.values import Kind, Span
 
 _NRIC = re.compile(r"([STFGMstfgm])(?<![A-Za-z0-9].)[ -]?([0-9]{7})[ -]?([A-Za-z])(?![A-Za-z0-9])", re.DOTALL)
 _NRIC_WEIGHTS = (2, 7, 6, 5, 4, 3, 2)
-_NRIC_SERIES = {  # what is added to the weighted sum, and the letter for each remainder of 11
+_NRIC_SERIES = {  # the offset of the weighted sum, and the check letter for each remainder modulo 11
     "S": (0, "JZIHGFEDCBA"),
     "T": (4, "JZIHGFEDCBA"),
     "F": (0, "XWUTRQPNMLK"),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from conversations.pii.reading import Reading
 from conversations.pii.values import Kind, Span
 
-# What follows each vendor's prefix.
+# What follows each vendor's key prefix.
 _KEYS = {
     "rmb_": "[A-Za-z0-9_-]{8,}",  # our own
     "sk-": "[A-Za-z0-9_-]{20,}",  # OpenAI, Anthropic and those who follow them
@@ -45,7 +45,7 @@ _AUTHORIZATION = re.compile(
 )
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN (?:[A-Z]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
-    # Without its end the rest of the text is taken for the key.
+    # Without an END line, the rest of the text is taken for the key.
     r"(?:[^-]++|-(?!----END ))*+(?:-----END (?:[A-Z]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----)?"
 )
 _URL_CREDENTIALS = re.compile(r"://(?P<value>[^\s/?#@:]{0,128}:[^\s/?#@]{1,256})(?=@)")
@@ -59,7 +59,7 @@ _PASSWORD = re.compile(
     r"(?P<value>[!#-&)-Z\\\]-_a-~][!#-&(-_a-~]{3,127})"
 )
 _PASSWORD_HINTS = ("pass", "pwd", "secret", "key", "token", "密码", "密碼", "口令", "密钥", "密鑰")
-_PIN_HINT = re.compile("pin(?![a-z])")  # shops speak of shipping
+_PIN_HINT = re.compile("pin(?![a-z])")  # not "shipping"
 _ONE_TIME = re.compile(
     r"(?:(?<![A-Za-z])(?i:otp|one[- ]time (?:code|password|passcode|pin)"
     r"|(?:verification|security|access|login) code|cvv2?|cvc2?)"
@@ -75,7 +75,7 @@ _ORDINARY = {
     "null", "none", "true", "false", "undefined", "required", "optional", "incorrect", "invalid", "expired",
 }  # fmt: skip
 _RANGE = re.compile(r"[0-9]{1,3}-[0-9]{1,3}")
-_CALL = re.compile(r"[A-Za-z_]\(")  # code, not what it returns
+_CALL = re.compile(r"[A-Za-z_]\(")  # a function call, not a value
 _SHORTEST, _SHORTEST_STATED, _LONG = 4, 6, 16
 
 
@@ -124,7 +124,7 @@ def _passwords(text: str) -> Iterator[Span]:
 
 
 def _is_secret(value: str, verb: str, *, of_a_person: bool) -> bool:
-    """After a colon any password may stand, but no machine's key is a word; without one a word says something else."""
+    """After a colon anything may be a password, but no key is a plain word; elsewhere no plain word counts."""
     word = value.rstrip("!?")
     if len(value) < _SHORTEST or word.lower() in _ORDINARY or len(set(value)) == 1 or _CALL.search(value):
         return False

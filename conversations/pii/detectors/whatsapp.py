@@ -14,7 +14,7 @@ _LINK = re.compile(
 
 
 class WhatsAppIds:
-    """A WhatsApp address is a phone number with its country code and no plus."""
+    """WhatsApp addresses and links: phone numbers with country code, but without plus."""
 
     def find(self, reading: Reading) -> Iterator[Span]:
         text = reading.text

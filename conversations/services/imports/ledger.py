@@ -1,4 +1,4 @@
-"""What was imported before: a record's identity over there, hashed under the tenant's key, and what it became here."""
+"""The ledger of imports: each record's identity in the source, hashed under the tenant's key, and its row here."""
 
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -23,7 +23,7 @@ _NOTE = f"""
 
 
 class Ledger:
-    """The ledger of one tenant, for one transaction: imports of a tenant take turns. Made inside its scope."""
+    """The ledger of one tenant, for one transaction. Created inside a tenant scope."""
 
     def __init__(self, tenant_id: UUID) -> None:
         self._tenant_id = tenant_id
@@ -32,26 +32,26 @@ class Ledger:
         self._noted: dict[bytes, UUID] = {}
 
     def lock(self) -> None:
-        """Wait for other imports of the tenant: what they store is found, and not stored again."""
+        """Let one import of the tenant write at a time, so that `find` sees what others stored."""
         with connection.cursor() as cursor:
-            # Another import's batch may take longer than a request would wait.
+            # Another import's batch may take longer than requests wait.
             cursor.execute("SET LOCAL lock_timeout = '120s'")
             cursor.execute(_LOCK, {"tenant": self._tenant_id})
 
     def find(self, identities: Iterable[bytes]) -> Mapping[bytes, UUID]:
-        """What became of those that are known, by their identity."""
+        """The ids of the rows of known records, by identity."""
         by_key = {self._key(one): one for one in set(identities)}
         values = {"tenant": self._tenant_id, "keys": list(by_key)}
         return {by_key[key]: object_id for key, object_id in fetch_all(_FIND, values)}
 
     def note(self, identity: bytes, object_id: UUID) -> None:
-        """Remember with the batch."""
+        """Record an entry, stored by the next `write`."""
         self._noted[self._key(identity)] = object_id
 
     def write(self) -> None:
         if not self._noted:
             return
-        keys = sorted(self._noted)  # as the index holds them
+        keys = sorted(self._noted)  # in the order of the index
         ids = [self._noted[key] for key in keys]
         execute(_NOTE, {"tenant": self._tenant_id, "keys": keys, "ids": ids})
         self._noted.clear()

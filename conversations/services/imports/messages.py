@@ -1,4 +1,4 @@
-"""Messages of an import: the rows and triggers of an append, for many sessions with a few statements."""
+"""Messages of an import: rows and triggers as for an append, but for many sessions with a few statements."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -39,14 +39,14 @@ _KNOWN = """
     SELECT NULL, NULL, m.id FROM conversations_message m
     WHERE m.tenant_id = %(tenant)s AND m.id = ANY (%(ids)s) AND m.hidden_at IS NULL
 """
-_GRAVES = """
+_TOMBSTONES = """
     SELECT t.object_id, t.digest FROM conversations_tombstone t
     WHERE t.tenant_id = %(tenant)s AND t.kind = 'message'
       AND (t.digest = ANY (%(digests)b::bytea[]) OR t.object_id = ANY (%(ids)s))
 """
-# Identifiers travel as array literals: an array of arrays of different lengths is no PostgreSQL array.
+# Identifiers are passed as array literals: PostgreSQL has no arrays of arrays of different lengths.
 _SELECTED = ", ".join("u.identifiers::bytea[]" if name == "identifiers" else f"u.{name}" for name in COLUMNS)
-# A session that was closed over there stays closed: these messages were said before.
+# A closed session stays closed: its messages are older than its end.
 _INSERT = f"""
     WITH bumped AS (
         UPDATE conversations_session s
@@ -67,7 +67,7 @@ _INSERT = f"""
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """The session as it stands under our lock."""
+    """A session, locked."""
 
     id: UUID
     last_position: int
@@ -77,7 +77,7 @@ class OpenSession:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A message with its session here, scrubbed."""
+    """A message, scrubbed, with the id of its session here."""
 
     record: ImportedMessage
     prepared: Prepared
@@ -86,7 +86,7 @@ class Ready:
 
 @dataclass
 class Stored:
-    """How many messages were stored, how many had been, and what was refused, with a code."""
+    """How many messages were stored, how many existed already, and which were refused, with code and detail."""
 
     stored: int = 0
     skipped: int = 0
@@ -105,20 +105,20 @@ def store_messages(
         return result
     _name_customers(tenant_id, ready)
     sessions = _lock(tenant_id, {one.session_id for one in ready})
-    there, buried = _known(tenant_id, ready), _buried(tenant_id, ready)
+    existing, erased = _known(tenant_id, ready), _erased(tenant_id, ready)
     by_session: defaultdict[UUID, list[Ready]] = defaultdict(list)
     for one in ready:
-        if (problem := _problem(tenant_id, one, sessions, buried)) is not None:
+        if (problem := _problem(tenant_id, one, sessions, erased)) is not None:
             result.refused.append((one.record, *problem))
             continue
         name = (one.session_id, one.record.given.external_id)
-        known = there.get(name) or there.get(one.record.source_id)
+        known = existing.get(name) or existing.get(one.record.source_id)
         if known is not None:
             result.skipped += 1
             ledger.note(one.record.key, known)
             continue
         if one.record.given.external_id is not None:
-            there[name] = _COMING  # said twice in one batch
+            existing[name] = _PENDING  # a second one in this batch is skipped
         by_session[one.session_id].append(one)
     rows = _rows(tenant_id, ledger, sessions, by_session)
     if rows:
@@ -129,11 +129,11 @@ def store_messages(
     return result
 
 
-_COMING = UUID(int=0)
+_PENDING = UUID(int=0)
 
 
 def _name_customers(tenant_id: UUID, ready: Sequence[Ready]) -> None:
-    """A session whose customer only a later line names."""
+    """Name the customer of sessions whose customer only a later line has."""
     named = {one.session_id: one.record.customer for one in ready if one.record.customer is not None}
     nameless = Session.objects.for_tenant(tenant_id).live().filter(id__in=list(named), customer__isnull=True)
     for session in nameless.order_by("id"):
@@ -146,7 +146,7 @@ def _lock(tenant_id: UUID, session_ids: set[UUID]) -> dict[UUID, OpenSession]:
 
 
 def _known(tenant_id: UUID, ready: Sequence[Ready]) -> dict[object, UUID]:
-    """Messages that are there, by session and external id and by their own id."""
+    """Existing messages, by session and external id, and by their own id."""
     named = [one for one in ready if one.record.given.external_id is not None]
     own = _own_ids(ready)
     if not named and not own:
@@ -163,13 +163,13 @@ def _known(tenant_id: UUID, ready: Sequence[Ready]) -> dict[object, UUID]:
     }
 
 
-def _buried(tenant_id: UUID, ready: Sequence[Ready]) -> set[object]:
+def _erased(tenant_id: UUID, ready: Sequence[Ready]) -> set[object]:
     """Messages that were deleted or erased, by the digests of their external ids and by their own ids."""
     if not Tombstone.objects.for_tenant(tenant_id).filter(kind="message").exists():
-        return set()  # most imports are a beginning, and digests are not free
+        return set()  # as in most imports; digests are not free
     digests = [digest for one in ready if (digest := _digest(tenant_id, one)) is not None]
     values = {"tenant": tenant_id, "digests": digests, "ids": _own_ids(ready)}
-    rows = execute(_GRAVES, values).fetchall()
+    rows = execute(_TOMBSTONES, values).fetchall()
     return {name for object_id, digest in rows for name in (str(object_id), bytes(digest or b""))}
 
 
@@ -178,14 +178,14 @@ def _own_ids(ready: Sequence[Ready]) -> list[UUID]:
 
 
 def _problem(
-    tenant_id: UUID, one: Ready, sessions: Mapping[UUID, OpenSession], buried: set[object]
+    tenant_id: UUID, one: Ready, sessions: Mapping[UUID, OpenSession], erased: set[object]
 ) -> tuple[str, str] | None:
     session = sessions.get(one.session_id)
     if session is None:
         return "erased", "Its session was deleted or erased; it cannot come back."
     if one.record.customer not in (None, session.customer):
         return "conflict", "Its session is another customer's."
-    if buried and (one.record.source_id in buried or _digest(tenant_id, one) in buried):
+    if erased and (one.record.source_id in erased or _digest(tenant_id, one) in erased):
         return "erased", "It was deleted or erased; it cannot come back."
     return None
 

@@ -1,7 +1,7 @@
-"""Storing what `conversations.importing` reads: batch by batch, each one transaction with its ledger.
+"""Stores what `conversations.importing` reads, in batches: one transaction each, with its entries in the ledger.
 
-Interrupted anywhere, the same import again finds in the ledger what is stored and goes on. While PostgreSQL stores a
-batch, the next one is read and scrubbed: without a thread, which would be in the way of whoever prepares a batch.
+An interrupted import is run again: the ledger says what is stored already. While PostgreSQL executes a batch's
+statement, the next batch is read and scrubbed, by the same thread: a second one would compete with it for the GIL.
 """
 
 import time
@@ -69,7 +69,7 @@ class ImportReport:
 
 @dataclass
 class _Batch:
-    """Records in their order, messages with what they say scrubbed."""
+    """Records in order, the messages with their scrubbed content."""
 
     records: list[Record] = field(default_factory=list)
     prepared: dict[int, Prepared] = field(default_factory=dict)
@@ -102,7 +102,7 @@ def import_records(
     dry_run: bool = False,
     advance: Advance = lambda what, done: None,
 ) -> ImportReport:
-    """Store the records that are not stored yet; what is wrong with a line stands in the report, the rest is stored."""
+    """Store the records that are not stored yet; refused lines are listed in the report."""
     started = time.monotonic()
     report = ImportReport(dry_run)
     seen: set[int] = set()
@@ -127,7 +127,7 @@ def import_records(
 
 
 class _Storing:
-    """One batch on its way into the record."""
+    """Stores one batch."""
 
     def __init__(
         self, tenant_id: UUID, batch: _Batch, report: ImportReport, *, meanwhile: Callable[[], None]
@@ -151,7 +151,7 @@ class _Storing:
             )
             self._refuse_sessions(sessions)
             self._store_messages(sessions, messages)
-            self.ledger.write()  # evidence may lie in this batch
+            self.ledger.write()  # memories and portraits may refer to messages of this batch
             self._store_memories()
             self._store_transfers()
             self.ledger.write()
@@ -166,7 +166,7 @@ class _Storing:
                 yield session_identity(record.source_id)
 
     def _is_new(self, record: Record) -> bool:
-        """A record that stands twice in one batch is new once."""
+        """Whether the ledger did not have it when the batch began."""
         return record.key not in self.known
 
     def _refuse(self, record: Record, code: str, detail: str) -> None:
@@ -194,7 +194,7 @@ class _Storing:
         for one in self.batch.of(ImportedSession):
             if one.key in sessions.refused:
                 self._refuse(
-                    one, "erased", "This was erased; what is older than the erasure cannot come back."
+                    one, "erased", "This session was erased; what is older than the erasure cannot come back."
                 )
 
     def _store_messages(self, sessions: Sessions, messages: Sequence[ImportedMessage]) -> None:
@@ -250,7 +250,7 @@ class _Storing:
             self.report.memories += new
 
     def _memories_of(self, own: Sequence[str]) -> dict[str, UUID]:
-        """Those of these ids that are here: an export came back to where it was made."""
+        """Existing memories of these ids: an export may be imported where it was made."""
         rows = Memory.objects.for_tenant(self.tenant_id).filter(id__in=own) if own else Memory.objects.none()
         return {str(memory_id): memory_id for memory_id in rows.values_list("id", flat=True)}
 
@@ -282,7 +282,7 @@ class _Storing:
         self._refuse(record, errors[0].code if errors else type(problem).__name__.lower(), problem.detail)
 
     def _evidence(self, names: Iterable[str]) -> dict[str, UUID]:
-        """What became of the messages of these ids."""
+        """Our ids of the messages with these source ids."""
         by_identity = {message_identity(name): name for name in names}
         if not by_identity:
             return {}

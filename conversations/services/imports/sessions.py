@@ -1,4 +1,4 @@
-"""Sessions of an import, with their customers: found or made, a whole batch with a few statements."""
+"""Sessions of an import, with their customers: found or created, a batch with a few statements."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,17 +22,17 @@ from conversations.statements import insert_rows
 
 @dataclass(frozen=True)
 class Wanted:
-    """A session that a batch speaks of, by a line of its own or by its messages alone."""
+    """A session of a batch, from a line of its own or from its messages alone."""
 
     key: bytes
-    names: tuple[str, ...]  # its id over there, its external id
+    names: tuple[str, ...]  # its id in the source, its external id
     given: SessionIn
     end: SessionEnd | None = None
 
 
 @dataclass
 class Sessions:
-    """By identity, what became of the sessions of a batch; `refused` of those that were erased."""
+    """The sessions of a batch by identity: their ids here, or `refused` because they were erased."""
 
     found: dict[bytes, UUID] = field(default_factory=dict)
     refused: set[bytes] = field(default_factory=set)
@@ -49,19 +49,19 @@ def find_or_make_sessions(
     lines: Sequence[ImportedSession],
     messages: Sequence[ImportedMessage],
 ) -> Sessions:
-    """Every session that the lines and the messages name. Runs inside a tenant scope."""
+    """Every session that the lines and the messages refer to. Runs inside a tenant scope."""
     result = Sessions(found={key: known[key] for key in known})
     new = [one for one in _wanted(lines, messages).values() if one.key not in known]
     if not new:
         return result
-    there = _already_there(tenant_id, new)
-    graves = _graves(tenant_id, new)
+    existing = _existing(tenant_id, new)
+    erasures = _erasures(tenant_id, new)
     make: list[Wanted] = []
     for one in new:
-        session_id = next((there[name] for name in one.names if name in there), None)
+        session_id = next((existing[name] for name in one.names if name in existing), None)
         if session_id is not None:
             _remember(result, ledger, one, session_id)
-        elif _is_late(tenant_id, one, graves):
+        elif _is_late(tenant_id, one, erasures):
             result.refused |= {one.key, *map(session_identity, one.names)}
         else:
             make.append(one)
@@ -70,68 +70,68 @@ def find_or_make_sessions(
 
 
 def _wanted(lines: Sequence[ImportedSession], messages: Sequence[ImportedMessage]) -> dict[bytes, Wanted]:
-    """Each session once. A message's own word about its session counts only where no line speaks of it."""
+    """Each session once. What messages say of their session is used only where it has no line."""
     wanted: dict[bytes, Wanted] = {}
     by_name: dict[str, bytes] = {}
     for line in lines:
         names = tuple(dict.fromkeys(n for n in (line.source_id, line.given.external_id) if n is not None))
         wanted.setdefault(line.key, Wanted(line.key, names, line.given, line.end))
         by_name |= dict.fromkeys(names, line.key)
-    spoken: dict[str, SessionIn] = {}
+    implied: dict[str, SessionIn] = {}
     for message in messages:
         if message.session in by_name:
             continue
-        given = spoken.setdefault(message.session, SessionIn(external_id=message.session))
+        given = implied.setdefault(message.session, SessionIn(external_id=message.session))
         given.customer_id = given.customer_id or message.customer
         at = message.given.created_at
         if at is not None and (given.created_at is None or at < given.created_at):
             given.created_at = at
-    for name, given in spoken.items():
+    for name, given in implied.items():
         wanted[session_identity(name)] = Wanted(session_identity(name), (name,), given)
     return wanted
 
 
-def _already_there(tenant_id: UUID, new: Sequence[Wanted]) -> dict[str, UUID]:
-    """Live sessions of these external ids, and of these ids: an export may come back to where it was made."""
+def _existing(tenant_id: UUID, new: Sequence[Wanted]) -> dict[str, UUID]:
+    """Existing sessions by external id, and by id: an export may be imported where it was made."""
     names = {name for one in new for name in one.names}
     rows = Session.objects.for_tenant(tenant_id).live()
     by_external_id = rows.filter(external_id__in=names).values_list("external_id", "id")
-    there = {str(external_id): session_id for external_id, session_id in by_external_id}
+    existing = {str(external_id): session_id for external_id, session_id in by_external_id}
     if own := [UUID(name) for name in names if is_uuid(name)]:
-        there |= {
+        existing |= {
             str(session_id): session_id for session_id in rows.filter(id__in=own).values_list("id", flat=True)
         }
-    return there
+    return existing
 
 
-def _graves(tenant_id: UUID, new: Sequence[Wanted]) -> dict[object, datetime]:
-    """When sessions of these ids and external ids were erased, the latest of each."""
+def _erasures(tenant_id: UUID, new: Sequence[Wanted]) -> dict[object, datetime]:
+    """When sessions of these ids and external ids were last erased."""
     digests = [external_digest(tenant_id, "session", name) for one in new for name in one.names]
     own = [UUID(name) for one in new for name in one.names if is_uuid(name)]
     rows = Tombstone.objects.for_tenant(tenant_id).filter(kind="session")
-    graves: dict[object, datetime] = {}
+    erasures: dict[object, datetime] = {}
     by_digest = rows.filter(digest__in=digests).order_by("created_at")
     for digest, at in by_digest.values_list("digest", "created_at"):
-        graves[bytes(digest or b"")] = at
-    return graves | dict(rows.filter(object_id__in=own).values_list("object_id", "created_at"))
+        erasures[bytes(digest or b"")] = at
+    return erasures | dict(rows.filter(object_id__in=own).values_list("object_id", "created_at"))
 
 
-def _is_late(tenant_id: UUID, one: Wanted, graves: Mapping[object, datetime]) -> bool:
-    if any(is_uuid(name) and UUID(name) in graves for name in one.names):
+def _is_late(tenant_id: UUID, one: Wanted, erasures: Mapping[object, datetime]) -> bool:
+    if any(is_uuid(name) and UUID(name) in erasures for name in one.names):
         return True
     external_id, made_at = one.given.external_id, one.given.created_at
     if external_id is None or made_at is None:
         return False
-    buried_at = graves.get(external_digest(tenant_id, "session", external_id))
-    return buried_at is not None and buried_at > made_at
+    erased_at = erasures.get(external_digest(tenant_id, "session", external_id))
+    return erased_at is not None and erased_at > made_at
 
 
 def _make(tenant_id: UUID, ledger: Ledger, wanted: Sequence[Wanted], result: Sessions) -> None:
-    spoken_of: dict[str, datetime | None] = {}
+    customer_times: dict[str, datetime | None] = {}
     for one in wanted:
         if one.given.customer_id is not None:
-            spoken_of.setdefault(one.given.customer_id, one.given.created_at)
-    customers, erased = ensure_customers(tenant_id, spoken_of)
+            customer_times.setdefault(one.given.customer_id, one.given.created_at)
+    customers, erased = ensure_customers(tenant_id, customer_times)
     rows = []
     for one in wanted:
         if one.given.customer_id in erased:
