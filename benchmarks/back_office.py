@@ -143,6 +143,7 @@ def _paths(tenant: Any) -> list[str]:
         f"conversations/?older={middle.id}",
         "conversations/?words=parcel",
         "conversations/?words=parcel+courier+zebra",
+        "conversations/?words=parcel&intent=rare",
         "conversations/?intent=rare",
         "conversations/?intent=unheard-of",
         "conversations/?customer=customer-77",

@@ -1,21 +1,22 @@
 """Searching conversations as staff: masked, and recorded in the audit trail."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from django.db.models import Q
 
 from conversations import ids
-from conversations.models import Message, Session
+from conversations.models import Message, MessageIndex, Session
 from conversations.principals import Actor
 from conversations.querysets import LiveQuerySet
 from conversations.ranking import DEFAULT_PROFILE
 from conversations.services import audit
 from conversations.services.customers import find_customer
 from conversations.services.messages.reading import visible_messages
-from conversations.services.recall.pipeline import Sought, find
+from conversations.services.recall.pipeline import Sought, find, find_among
 from conversations.services.recall.search import scrubbed_query
 from conversations.tenancy import tenant_scope
 
@@ -42,6 +43,10 @@ class Criteria:
     def scans(self) -> bool:
         """Whether rows have to be scanned, because no index serves all criteria."""
         return any((self.intent, self.language, self.channel, self.outlet, self.status))
+
+    def narrows(self) -> bool:
+        """Whether there is a criterion that a search by words has to judge by itself."""
+        return self.scans() or bool(self.external_id)
 
     def names(self) -> list[str]:
         """The names of the criteria that were given, without their values."""
@@ -91,6 +96,9 @@ class Matches:
     found: Sequence[Match] = ()
     degraded: Sequence[str] = ()  # stores that did not answer
     has_more: bool = False  # than were ranked
+    looked_through: int | None = (
+        None  # of how many matching messages the other criteria were judged; None for all
+    )
     newest: int | None = None  # of how many of the newest messages these are the best; None for all
 
 
@@ -101,24 +109,27 @@ def search_words(*, tenant_id: UUID, criteria: Criteria, actor: Actor) -> Matche
         if criteria.customer and customer is None:
             record_search(tenant_id=tenant_id, criteria=criteria, actor=actor)
             return Matches()
-        found = find(
-            Sought(
-                tenant_id=tenant_id,
-                query=scrubbed_query(tenant_id, criteria.words),
-                mode="text",  # officers expect the words to appear in the results
-                memories=False,
-                customer_id=customer.id if customer else None,
-                start=criteria.start,
-                end=criteria.end,
-                newest=NEWEST,
-            )
+        sought = Sought(
+            tenant_id=tenant_id,
+            query=scrubbed_query(tenant_id, criteria.words),
+            mode="text",  # officers expect the words to appear in the results
+            memories=False,
+            customer_id=customer.id if customer else None,
+            start=criteria.start,
+            end=criteria.end,
+            newest=NEWEST,
         )
+        if criteria.narrows():
+            found, has_more = find_among(sought, most=NEWEST, keep=partial(_meeting, tenant_id, criteria))
+        else:
+            found, has_more = find(sought), False
         matches = _matches(tenant_id, criteria, [hit.id for hit in found.ranked])
         record_search(tenant_id=tenant_id, criteria=criteria, actor=actor)
     return Matches(
         matches,
         found.degraded,
-        has_more=len(found.ranked) >= DEFAULT_PROFILE.lexical_candidates,
+        has_more=has_more or len(found.ranked) >= DEFAULT_PROFILE.lexical_candidates,
+        looked_through=NEWEST if has_more else None,
         newest=NEWEST if found.stores == ["postgresql"] else None,
     )
 
@@ -132,6 +143,15 @@ def record_search(*, tenant_id: UUID, criteria: Criteria, actor: Actor) -> None:
         object_type="session",
         details={"criteria": criteria.names()},
     )
+
+
+def _meeting(tenant_id: UUID, criteria: Criteria, message_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the messages whose session meets the other criteria, which no store knows."""
+    rows = MessageIndex.objects.for_tenant(tenant_id).filter(message_id__in=message_ids)
+    session_of = dict(rows.values_list("message_id", "session_id"))
+    sessions = sessions_like(tenant_id, criteria).filter(id__in=set(session_of.values()))
+    meeting = set(sessions.values_list("id", flat=True))
+    return {message_id for message_id, session_id in session_of.items() if session_id in meeting}
 
 
 def _matches(tenant_id: UUID, criteria: Criteria, message_ids: Sequence[UUID]) -> list[Match]:

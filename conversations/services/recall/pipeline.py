@@ -4,8 +4,8 @@ Stores return ids. What is shown is read again from PostgreSQL under row-level s
 stale, foreign or erased entry of a mirror can cost a place in the list, never reach a reader.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -15,7 +15,7 @@ import structlog
 from conversations import ids
 from conversations.backends.configured import search_store, vector_store
 from conversations.backends.embedders import embedder_for
-from conversations.backends.values import SearchFilter, StoreUnavailable
+from conversations.backends.values import Candidates, SearchFilter, StoreUnavailable
 from conversations.mirror.profiles import served_profile
 from conversations.ports import lifecycle
 from conversations.ranking import DEFAULT_PROFILE, Question, Ranked, rank
@@ -86,6 +86,24 @@ def find(sought: Sought) -> Found:
     answers = ask_stores(asked)
     with tenant_scope(sought.tenant_id):
         return weigh(sought, asked, answers)
+
+
+def find_among(
+    sought: Sought, *, most: int, keep: Callable[[Collection[UUID]], Collection[UUID]]
+) -> tuple[Found, bool]:
+    """As `find` by words, of those messages alone that `keep` leaves of the best `most`; whether more were proposed.
+
+    For what no store can filter by. `keep` is called inside a tenant scope.
+    """
+    with tenant_scope(sought.tenant_id):
+        asked = replace(plan(sought), most_by_words=most)
+    answers = ask_stores(asked)
+    proposed = answers.words.messages
+    with tenant_scope(sought.tenant_id):
+        kept = keep([hit.id for hit in proposed])
+        ranked = [hit for hit in proposed if hit.id in kept][: DEFAULT_PROFILE.lexical_candidates]
+        answers.words = Candidates(tuple(ranked), answers.words.sessions)
+        return weigh(sought, asked, answers), len(proposed) >= most
 
 
 def plan(sought: Sought, scene: Scene | None = None) -> Asked:

@@ -39,6 +39,7 @@ class Asked:
     messages: SearchFilter | None
     memories: SearchFilter | None
     by_words: bool = True
+    most_by_words: int = DEFAULT_PROFILE.lexical_candidates
     by_vector: bool = True
 
 
@@ -90,7 +91,7 @@ def _ask_by_words(asked: Asked, answers: Answers) -> None:
     answers.words, answers.memory_words = PostgresLexical().everything(
         question.stripped,
         question.text,
-        (asked.messages, limits.lexical_candidates),
+        (asked.messages, asked.most_by_words),
         (asked.memories, limits.vector_candidates),
     )
 
@@ -105,7 +106,7 @@ def _ask_engine(engine: LexicalSearch, asked: Asked, answers: Answers) -> None:
         )
     found = NOTHING
     if asked.messages is not None:
-        found = engine.candidates(words, asked.question.text, asked.messages, limits.lexical_candidates)
+        found = engine.candidates(words, asked.question.text, asked.messages, asked.most_by_words)
     answers.memory_words = pending.result() if pending is not None else ()
     answers.words = found
 
