@@ -49,10 +49,6 @@ class DataKeyMaterial:
         object.__setattr__(self, "header", _SEALED + self.id.bytes)
         object.__setattr__(self, "cipher", _cipher(self.secret))
 
-    @classmethod
-    def generate(cls, key_id: UUID) -> "DataKeyMaterial":
-        return cls(key_id, new_secret())
-
 
 def new_secret() -> bytes:
     """32 bytes from the operating system's generator."""

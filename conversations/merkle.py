@@ -1,6 +1,6 @@
-"""Merkle trees of RFC 6962: a short proof that an event is in the log, and that the log has only grown.
+"""Merkle trees of RFC 6962, with short proofs that an event is in the log.
 
-A tree is over leaf hashes. `Frontier` is what has to be kept to go on: one hash for each bit of the size.
+A tree is over leaf hashes. `Frontier` is all that is needed to add more: at most one hash for each bit of the size.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -56,24 +56,6 @@ def inclusion_proof(index: int, size: int, subtree: Subtree) -> list[bytes]:
     return proof[::-1]
 
 
-def consistency_proof(old_size: int, new_size: int, subtree: Subtree) -> list[bytes]:
-    """The hashes that lead from the old root to the new one (RFC 6962, 2.1.2)."""
-    if not 0 < old_size <= new_size:
-        raise ValueError("The older tree must be the smaller one, and not empty.")
-    start, end, proof = 0, new_size, []
-    while end != old_size:
-        middle = start + _split(end - start)
-        if old_size <= middle:
-            proof.append(subtree(middle, end))
-            end = middle
-        else:
-            proof.append(subtree(start, middle))
-            start = middle
-    if start:
-        proof.append(subtree(start, end))
-    return proof[::-1]
-
-
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root_hash: bytes) -> bool:
     """Whether the proof leads from this leaf hash at `index` to the root (RFC 9162, 2.1.3.2)."""
     if not 0 <= index < size or not _are_hashes(proof):
@@ -89,34 +71,6 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
             found = node_hash(found, sibling)
         node, last = node >> 1, last >> 1
     return last == 0 and found == root_hash
-
-
-def verify_consistency(
-    old_size: int, new_size: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]
-) -> bool:
-    """Whether the new tree is the old one with leaves added at its end (RFC 9162, 2.1.4.2)."""
-    if not 0 <= old_size <= new_size or not _are_hashes(proof):
-        return False
-    if old_size in (0, new_size):
-        return not proof and old_root == (new_root if old_size else EMPTY_ROOT)
-    # The old root itself begins the path where it is a node of the new tree.
-    path = [old_root, *proof] if old_size & (old_size - 1) == 0 else list(proof)
-    if not path:
-        return False
-    node, last = old_size - 1, new_size - 1
-    while node & 1:
-        node, last = node >> 1, last >> 1
-    old = new = path[0]
-    for sibling in path[1:]:
-        if last == 0:
-            return False
-        if node & 1 or node == last:
-            old, new = node_hash(sibling, old), node_hash(sibling, new)
-            node, last = _climb(node, last)
-        else:
-            new = node_hash(new, sibling)
-        node, last = node >> 1, last >> 1
-    return last == 0 and old == old_root and new == new_root
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def test_seal_hides_the_plaintext_and_never_repeats_itself():
 
 
 def test_seal_names_its_key_in_the_open():
-    key = DataKeyMaterial.generate(uuid4())
+    key = DataKeyMaterial(uuid4(), crypto.new_secret())
 
     sealed = crypto.seal(b"", key=key, aad=AAD)
 

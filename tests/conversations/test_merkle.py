@@ -9,13 +9,11 @@ from hypothesis import strategies as st
 from conversations.merkle import (
     EMPTY_ROOT,
     Frontier,
-    consistency_proof,
     inclusion_proof,
     leaf_hash,
     node_hash,
     root,
     subtrees_of,
-    verify_consistency,
     verify_inclusion,
 )
 
@@ -38,7 +36,6 @@ B = "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e"
 C = "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4"
 D = "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b"
 E = "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0"
-F = "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a"
 
 leaves = st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=70)
 
@@ -68,16 +65,6 @@ def test_inclusion_proof_is_that_of_the_reference(index: int, size: int, expecte
 
     assert hexed(proof) == expected
     assert verify_inclusion(LEAVES[index], index, size, proof, bytes.fromhex(ROOTS[size]))
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "expected"), [(1, 1, []), (1, 8, [A, B, C]), (6, 8, [F, E, ROOTS[4]]), (2, 5, [B, D])]
-)
-def test_consistency_proof_is_that_of_the_reference(old: int, new: int, expected: list[str]) -> None:
-    proof = consistency_proof(old, new, subtrees_of(LEAVES))
-
-    assert hexed(proof) == expected
-    assert verify_consistency(old, new, bytes.fromhex(ROOTS[old]), bytes.fromhex(ROOTS[new]), proof)
 
 
 def by_definition(hashes: Sequence[bytes]) -> bytes:
@@ -122,55 +109,7 @@ def test_inclusion_proof_holds_for_its_leaf_only(hashes: list[bytes], data: st.D
         assert not verify_inclusion(hashes[index], index, size, [proof[0] + b"x", *proof[1:]], whole)
 
 
-@given(leaves, st.data())
-def test_consistency_proof_holds_for_what_only_grew(hashes: list[bytes], data: st.DataObject) -> None:
-    old, new = data.draw(st.integers(1, len(hashes))), len(hashes)
-    before, after = root(hashes[:old]), root(hashes)
-    proof = consistency_proof(old, new, subtrees_of(hashes))
-
-    assert verify_consistency(old, new, before, after, proof)
-    assert not verify_consistency(old, new, leaf_hash(b"another"), after, proof)
-    assert not verify_consistency(old, new, before, leaf_hash(b"another"), proof)
-    assert not verify_consistency(old, new, before, after, [*proof, after])
-    assert not verify_consistency(new + 1, new, before, after, proof)
-    if proof:
-        assert not verify_consistency(old, new, before, after, proof[1:])
-
-
-@given(leaves, st.data())
-def test_history_that_was_rewritten_has_no_consistency_proof(
-    hashes: list[bytes], data: st.DataObject
-) -> None:
-    old = data.draw(st.integers(1, len(hashes)))
-    changed = data.draw(st.integers(0, old - 1))
-    forged = [*hashes[:changed], leaf_hash(b"forged"), *hashes[changed + 1 :], leaf_hash(b"later")]
-
-    proof = consistency_proof(old, len(forged), subtrees_of(forged))
-
-    assert not verify_consistency(old, len(forged), root(hashes[:old]), root(forged), proof)
-
-
-def test_everything_follows_from_the_empty_tree_and_nothing_else_does() -> None:
-    assert verify_consistency(0, 8, EMPTY_ROOT, bytes.fromhex(ROOTS[8]), [])
-    assert not verify_consistency(0, 8, LEAVES[0], bytes.fromhex(ROOTS[8]), [])
-    assert not verify_consistency(0, 8, EMPTY_ROOT, bytes.fromhex(ROOTS[8]), [LEAVES[0]])
-
-
 @pytest.mark.parametrize(("index", "size"), [(0, 0), (1, 1), (-1, 4), (9, 4)])
 def test_proof_of_a_leaf_that_is_not_there_is_refused(index: int, size: int) -> None:
     with pytest.raises(ValueError, match="no such leaf"):
         inclusion_proof(index, size, subtrees_of(LEAVES))
-
-
-@pytest.mark.parametrize(("old", "new"), [(0, 4), (5, 4), (-1, 4)])
-def test_consistency_with_what_is_not_older_is_refused(old: int, new: int) -> None:
-    with pytest.raises(ValueError, match="smaller one"):
-        consistency_proof(old, new, subtrees_of(LEAVES))
-
-
-@pytest.mark.parametrize(
-    ("size", "state"), [(3, b"x" * 32), (0, b"x" * 32), (1, b""), (1, b"x" * 33), (-1, b"x" * 32)]
-)
-def test_state_of_another_size_is_refused(size: int, state: bytes) -> None:
-    with pytest.raises(ValueError, match="not the frontier"):
-        Frontier.parse(size, state)
