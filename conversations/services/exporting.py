@@ -8,7 +8,8 @@ from uuid import UUID
 
 import numpy as np
 
-from conversations import exporting, ids, presenters
+from conversations import ids, presenters
+from conversations.export_files import write_export
 from conversations.manifests import Manifest
 from conversations.models import Memory, Session
 from conversations.ports import registry
@@ -39,7 +40,7 @@ def export_tenant(*, tenant_id: UUID, folder: Path, actor: Actor) -> Manifest:
         **{f"{name}.jsonl": _transferred(name, tenant_id) for name in registry.transfers},
     }
     with tenant_scope(tenant_id, snapshot=True):
-        manifest = exporting.write_export(folder, files)
+        manifest = write_export(folder, files)
     with tenant_scope(tenant_id):
         audit.record(
             tenant_id=tenant_id,

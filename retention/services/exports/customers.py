@@ -17,7 +17,7 @@ import msgspec
 
 from conversations import ids, strict_json
 from conversations.exceptions import Conflict
-from conversations.exporting import write_lines
+from conversations.export_files import write_lines
 from conversations.manifests import NAME, Manifest, ManifestFile, measure
 from conversations.models import Customer
 from conversations.ports import Target, registry

@@ -18,7 +18,7 @@ from django.db import DatabaseError, transaction
 from conversations import ids, strict_json
 from conversations.canonical import canonical, instant
 from conversations.exceptions import Conflict, Erased, Expired, Invalid, NotFound, RemembrancerError
-from conversations.exporting import write_lines
+from conversations.export_files import write_lines
 from conversations.inputs import require_text
 from conversations.installation import signing_key
 from conversations.locking import only_one

@@ -1,4 +1,4 @@
-"""Writing an export: JSON Lines that `import_conversations` reads, and the manifest that seals them.
+"""Writes the files of an export: JSON Lines that `import_conversations` reads, and the manifest with their digests.
 
 The folder appears whole or not at all: everything is written beside its final name and renamed at the end.
 """

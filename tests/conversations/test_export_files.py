@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from conversations.exceptions import Conflict, Invalid
-from conversations.exporting import write_export
+from conversations.export_files import write_export
 from conversations.importing import Format, read_records
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
