@@ -1,4 +1,4 @@
-"""Words that say what the number beside them is. Digits alone seldom tell a phone number from an order number."""
+"""Cue words near a number: digits alone seldom tell a phone number from an order number."""
 
 import re
 from enum import StrEnum
@@ -44,11 +44,11 @@ _FILLERS = re.compile(
     r"(?:[\s:#.=_(号码號碼是为為]|(?i:number|numbers|no|nr|num|id|code|is|was)(?![A-Za-z]))*"
 )
 _SAYS_MORE = re.compile(r"[0-9\[]")  # a number, or the placeholder of one
-_DEPENDENT = "id"  # a "WhatsApp id" is a number of WhatsApp
+_DEPENDENT = "id"  # takes its meaning from the word before it: "WhatsApp id"
 
 
 class Cues:
-    """The cue words of one text, looked for only where a number asks for them."""
+    """The cue words of one text, searched for only around numbers."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -67,7 +67,7 @@ class Cues:
         return cue if position - end <= reach else None
 
     def announces(self, position: int, reach: int) -> bool:
-        """A word for telephones leads to `position`, and no other number stands between."""
+        """Whether the nearest cue is a word for telephones, without another number between it and `position`."""
         if not self._has_any:
             return False
         end, cue = self._nearest_before(position)
@@ -76,7 +76,7 @@ class Cues:
         )
 
     def names(self, position: int) -> Cue | None:
-        """What the words directly before `position` call the thing there: "order no. ", "订单号是"."""
+        """The cue that directly precedes `position`, fillers apart: "order no. ", "订单号是"."""
         if not self._has_any:
             return None
         end, cue = self._nearest_before(position)
@@ -119,7 +119,7 @@ def _cues_in(token: re.Match[str]) -> list[tuple[int, int, Cue]]:
 
 
 def _is_placeholder(token: re.Match[str]) -> bool:
-    """`[PHONE_7f3a]` says nothing about the number behind it."""
+    """The word of `[PHONE_7f3a]` is no cue for the number after it."""
     return (
         token.string[token.start() - 1 : token.start()] == "["
         and token.string[token.end() : token.end() + 1] == "_"

@@ -1,4 +1,4 @@
-"""Scrubbing: what must not leave the record is found and replaced."""
+"""Scrubbing: finds personal data and replaces it with placeholders."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _WEAKEST = len(_STRENGTH)
 
 @dataclass(frozen=True, slots=True)
 class Scrubbed:
-    """A text that may leave the record, and where the original differs from it, in ascending order."""
+    """A text without personal data, and the spans of the original that were replaced, in ascending order."""
 
     text: str
     spans: tuple[Span, ...]
@@ -32,7 +32,7 @@ def scrub(
     context: str = "",
     detectors: Sequence[Detector] = DETECTORS,
 ) -> Scrubbed:
-    """The text with a placeholder such as `[EMAIL_7f3a]` for each find; offsets are those of the original.
+    """The text with a placeholder such as `[EMAIL_7f3a]` for each span; offsets are those of the original.
 
     `region` is the country whose numbers are written without country code. `tag` names a value within its kind, the
     same one each time; without it values are numbered. `context` is what the text stands under, as the key of a field.
@@ -57,7 +57,7 @@ def scrub(
 def find(
     text: str, *, region: str = DEFAULT_REGION, context: str = "", detectors: Sequence[Detector] = DETECTORS
 ) -> tuple[Span, ...]:
-    """What `scrub` would replace: in order, without overlaps."""
+    """The spans that `scrub` would replace: in order, without overlaps."""
     prefix = f"{context}: " if context else ""
     reading = Reading(prefix + text, region=region)
     kept = _find_all(reading, detectors)
@@ -68,7 +68,7 @@ def find(
 
 
 def _find_all(reading: Reading, detectors: Sequence[Detector]) -> list[Span]:
-    """What is found, then what is found beside it: `5123 4567` is a number by itself, and not before another one."""
+    """Two passes: `5123 4567` may be a number only once the one that follows it has been blanked."""
     found = [span for detector in detectors for span in detector.find(reading)]
     if not found:
         return found
@@ -81,7 +81,7 @@ def _find_all(reading: Reading, detectors: Sequence[Detector]) -> list[Span]:
 
 
 def _blanked(text: str, spans: list[Span]) -> str:
-    """The text with what a placeholder begins with over the length of each span."""
+    """The text with the first character of a placeholder repeated over each span."""
     pieces: list[str] = []
     position = 0
     for span in spans:
@@ -100,7 +100,7 @@ def _traced(span: Span, reading: Reading, shift: int) -> Span:
 
 
 def _strongest(found: list[Span]) -> list[Span]:
-    """Where finds overlap, the stronger kind is kept, then the longer, then the first."""
+    """Of overlapping spans, keep the stronger kind, then the longer, then the first."""
     found.sort(key=lambda span: (span.start, span.end))
     if all(left.end <= right.start for left, right in pairwise(found)):
         return found

@@ -1,4 +1,4 @@
-"""One spelling for what looks alike: full-width, circled and mathematical characters, other scripts' digits, dashes.
+"""Folds look-alikes to ASCII: full-width, circled and mathematical characters, other scripts' digits, dashes.
 
 NFKC character by character, so that every folded character comes from one original and offsets can be traced back.
 Only what folds to ASCII is folded, since detectors look for nothing else. What has no width of its own (joiners,
@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-# Where such characters are. Ideographs and Hangul are not among them, and are most of Unicode.
+# Where such characters are. Ideographs and Hangul, most of Unicode, are not among them.
 _BLOCKS = (range(0x80, 0x3400), range(0xA000, 0xAC00), range(0xF900, 0x20000), range(0xE0000, 0xE0200))
 _INVISIBLE = {"Mn", "Me", "Cf"}
 _ASTRAL = "\U00010000"
@@ -30,7 +30,7 @@ def origins(text: str) -> list[int]:
 
 
 def moves(text: str) -> bool:
-    """Whether folding makes more or fewer characters of some, so that others move."""
+    """Whether folding changes the number of characters, so that offsets move."""
     return not _UNEVEN.isdisjoint(text)
 
 
@@ -59,7 +59,7 @@ def _folding_pairs() -> Iterator[tuple[str, str]]:
 
 _FOLDED = dict(_folding_pairs())
 _TABLE = str.maketrans(_FOLDED)
-# Beyond the basic plane whole blocks: the engine tests ranges there one by one.
+# Whole blocks beyond the basic plane: the regex engine tests ranges there one by one.
 _FOLDABLE = re.compile(
     f"[{''.join(re.escape(one) for one in _FOLDED if one < _ASTRAL)}{_ASTRAL}-\U0001ffff\U000e0000-\U000e01ff]+"
 )

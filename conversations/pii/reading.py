@@ -1,4 +1,4 @@
-"""A text as detectors see it."""
+"""A text as detectors see it: folded, with its region and cues."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from conversations.pii.cues import Cues
 
 _TWO_DIGITS = re.compile("[0-9][0-9]")
 NUMBER = re.compile(r"[0-9][0-9 ().-]{5,}[0-9]")
-"""Digits and what is written between them, seven characters and more."""
+"""Digits with separators, seven characters and more."""
 
-Asked = ParamSpec("Asked")
-Answer = TypeVar("Answer")
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
 
 
 class Reading:
-    """A folded text, its country and its cue words. What is found in it is traced back to the original."""
+    """A folded text, its region and its cue words; traces spans back to the original."""
 
     def __init__(self, original: str, *, region: str, again: Reading | None = None) -> None:
         self.original = original
         self.text = folding.fold(original)
         self.region = region
         self.cues = Cues(self.text)
-        self._answers: dict[Callable[..., Any], Callable[..., Any]] = again._answers if again else {}
+        self._cached: dict[Callable[..., Any], Callable[..., Any]] = again._cached if again else {}
 
-    def remembering(self, ask: Callable[Asked, Answer]) -> Callable[Asked, Answer]:
-        """`ask`, which is asked about the same digits once: texts that are full of numbers repeat them."""
-        return self._answers.setdefault(ask, cache(ask))
+    def cached(self, function: Callable[Params, Result]) -> Callable[Params, Result]:
+        """`function` with a cache: texts that are full of numbers repeat them."""
+        return self._cached.setdefault(function, cache(function))
 
     @cached_property
     def has_digits(self) -> bool:
-        """Two in a row, as in everything that has a checksum."""
+        """Whether two digits follow each other, as in everything that has a checksum."""
         return _TWO_DIGITS.search(self.text) is not None
 
     @cached_property
@@ -54,7 +54,7 @@ class Reading:
         return folding.origins(self.original)
 
     def trace(self, start: int, end: int) -> tuple[int, int]:
-        """The same place in the original; what is invisible at its end belongs to it."""
+        """The same span in the original, with invisible characters at its end."""
         if not self._moved:
             return start, end
         origins = self._origins

@@ -5,8 +5,8 @@ from conversations.pii.cues import Cue
 from conversations.pii.reading import Reading
 from conversations.pii.values import Kind, Span
 
-# As cards are printed and typed: 4-4-4-1..4(-1..3), 4-6-4, 4-6-5, 6-13, or without any separator. All of it is a
-# look-ahead behind the first digit, because digits that belong to no card may stand before and after.
+# As cards are printed and typed: 4-4-4-1..4(-1..3), 4-6-4, 4-6-5, 6-13, or without any separator. All but the first
+# digit is a look-ahead, so that a candidate may begin within another one.
 _CANDIDATE = re.compile(
     r"[2-6](?<![0-9].)(?=("
     r"[0-9]{12,18}"
@@ -40,7 +40,7 @@ class Cards:
     def find(self, reading: Reading) -> Iterator[Span]:
         if not reading.has_numbers:
             return
-        card_in = reading.remembering(_card_in)
+        card_in = reading.cached(_card_in)
         end = 0
         for match in _CANDIDATE.finditer(reading.text):
             start = match.start()
@@ -53,7 +53,7 @@ class Cards:
 
 
 def _card_in(written: str, tail: str | None) -> str | None:
-    """`written`, or what is left of it without a last group that is an expiry date or a security code."""
+    """`written`, or without its last group if that is an expiry date or a security code; None if it is no card."""
     if is_card(_digits(written)):
         return written
     shorter = written.removesuffix(tail) if tail else ""

@@ -8,7 +8,7 @@ from conversations.pii.detectors.phone_plans import Number, home, international
 from conversations.pii.reading import Reading
 from conversations.pii.values import Kind, Span
 
-# Digits, or a date, which is no part of any number.
+# Digits, or a date, which is never part of a number.
 _TOKEN = re.compile(
     r"(?P<date>"
     r"(?:19|20)[0-9]{2}(?P<a>[-. ])(?:0?[1-9]|1[0-2])(?P=a)(?:0?[1-9]|[12][0-9]|3[01])(?![0-9])"
@@ -32,26 +32,26 @@ _MOST_GROUPS = 6
 _FEWEST_DIGITS, _MOST_DIGITS = 7, 15
 _MOST_ANNOUNCED = 13
 _BREAK = "-" * (_MOST_DIGITS + 1)  # too long for any number
-_NEAR = 14  # characters from a word to a number that no plan knows, or from a number to the word behind it
+_NEAR = 14  # characters from a cue to a number outside every plan, or from a number to the cue after it
 
 
 class Phones:
-    """Telephone numbers: with a plus of any country, without one by plan, spelling and the words around them."""
+    """Telephone numbers: of any country with a plus; without one, by numbering plan, grouping and nearby cues."""
 
     def find(self, reading: Reading) -> Iterable[Span]:
         return _Groups(reading).phones() if reading.has_numbers else ()
 
 
 class _Groups:
-    """The groups of digits in a text, and `_BREAK` where one has nothing to do with the next."""
+    """The groups of digits in a text, with a `_BREAK` between groups that cannot be of one number."""
 
     def __init__(self, reading: Reading) -> None:
         self._text = reading.text
         self._cues = reading.cues
         self._has_plus = reading.has_plus
         self._home = home(reading.region)
-        self._read = reading.remembering(self._home.read)
-        self._assume = reading.remembering(self._home.assume)
+        self._read = reading.cached(self._home.read)
+        self._assume = reading.cached(self._home.assume)
         self._groups, self._starts = _groups_in(self._text)
         self._sizes = tuple(map(len, self._groups))
         self._digits = "".join(self._groups)
@@ -71,7 +71,7 @@ class _Groups:
             first = last + 1
 
     def _candidates(self, first: int, *, pairs_allowed: bool) -> list[tuple[int, str]]:
-        """(last group, digits) of what could be a number that begins with this group, longest first."""
+        """(last group, digits) of possible numbers that begin with this group, longest first."""
         ends = _ends(self._sizes[first : first + _MOST_GROUPS], pairs_allowed)
         if not ends:
             return []
@@ -85,7 +85,7 @@ class _Groups:
         return first, ""
 
     def _national(self, first: int) -> tuple[int, str]:
-        """The last group of the number that begins with this one, and the number; or this group, and nothing."""
+        """The last group and the E.164 form of the number that begins with this group; else this group and nothing."""
         if self._sizes[first] == 1 and self._sizes[first + 1] < 3:
             return first, ""
         candidates = self._candidates(first, pairs_allowed=self._groups[first][0] == "0")
@@ -94,7 +94,7 @@ class _Groups:
             if number and self._is_believable(number, first, last):
                 return last, number.e164
         if candidates and self._cues.announces(self._starts[first], _NEAR):
-            # After "phone:" or "电话" any number of digits is one, whether or not a plan knows it.
+            # After "phone:" or "电话", digits are a number even if they fit no plan.
             for last, digits in candidates:
                 if len(digits) <= _MOST_ANNOUNCED:
                     return last, self._assume(digits)
@@ -111,7 +111,7 @@ class _Groups:
         return self._cues.names(start) is not Cue.REFERENCE and not self._is_something_else(start, end)
 
     def _is_familiar(self, number: Number, first: int, last: int) -> bool:
-        """Without any word beside it: at home every valid number, abroad only what hardly means anything else."""
+        """Without a cue: any valid number of the home region; abroad, only groupings that are typical of telephones."""
         sizes = self._sizes[first : last + 1]
         formatted = first != last
         if number.region == "US" and formatted and sizes[-1] != 7 and sizes[-2:] != (3, 4):
@@ -130,14 +130,14 @@ class _Groups:
         return bool(_PART_OF_SOMETHING.match(self._text, start) or _COUNTS_SOMETHING.match(self._text, end))
 
     def _plus_before(self, first: int) -> int:
-        """How far before the digits of this group the plus stands; 0 if there is none."""
+        """The distance from the plus to the first digit of this group; 0 if there is none."""
         start = self._starts[first]
         if start and self._text[start - 1] == "+":
             return 1
         return 2 if self._text[max(0, start - 2) : start] in _PLUSES else 0
 
     def _opening(self, begin: int, end: int) -> int:
-        """`begin`, or the bracket before it that is closed within the number."""
+        """`begin`, or the position of a bracket before it that is closed within the number."""
         if not begin or self._text[begin - 1] != "(":
             return begin
         written = self._text[begin:end]
@@ -145,7 +145,7 @@ class _Groups:
 
 
 def _groups_in(text: str) -> tuple[list[str], list[int]]:
-    """Groups of digits and where each starts, with a `_BREAK` where too much stands between two."""
+    """Groups of digits with their offsets, and a `_BREAK` where two are too far apart."""
     groups, starts = [_BREAK], [0]
     end = 0
     for token in _TOKEN.finditer(text):
@@ -162,7 +162,7 @@ def _groups_in(text: str) -> tuple[list[str], list[int]]:
 
 @lru_cache(maxsize=4096)
 def _ends(sizes: tuple[int, ...], pairs_allowed: bool) -> Sequence[tuple[int, int]]:
-    """(groups behind the first, digits) of what could be a number that begins with the first, longest first."""
+    """(number of further groups, digits) of possible numbers that begin with the first group, longest first."""
     ends = []
     digits = 0
     for behind, size in enumerate(sizes):
