@@ -16,6 +16,7 @@ from conversations.api.views import TenantView
 from conversations.enums import Scope
 from conversations.inputs import AppendIn, MessagePatch, Moment
 from conversations.models import Message
+from conversations.services.idempotency import Shown
 from conversations.services.messages import changes, reading
 from conversations.services.messages.appends import append_messages
 from conversations.tenancy import tenant_scope
@@ -67,7 +68,8 @@ class SessionMessages(TenantView):
             require(self.principal, Scope.IMPORT)
         appended = append_messages(tenant_id=self.principal.tenant_id, session_id=session_id, given=given)
         shown = appended.messages[0] if body.messages is UNSET else _list(appended.messages)
-        return answer(shown, 200 if appended.repeats else 201, shown=appended.shown)
+        rows = (session_id, *(message["id"] for message in appended.messages))
+        return answer(shown, 200 if appended.repeats else 201, shown=Shown(*appended.owner, rows))
 
 
 class OneMessage(TenantView):

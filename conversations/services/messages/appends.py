@@ -31,7 +31,6 @@ from conversations.enums import KeyOwner
 from conversations.exceptions import Erased, Expired, KeyDestroyed, NotFound, TenantMissing
 from conversations.inputs import MessageIn
 from conversations.mirror.waking import wake
-from conversations.services.idempotency import Shown
 from conversations.services.late_arrivals import explain_absence, external_digest
 from conversations.services.messages import windows
 from conversations.services.messages.contents import Scrubber, key_owner, prepare
@@ -78,7 +77,7 @@ class Appended:
 
     messages: list[dict[str, Any]]
     repeats: bool
-    shown: Shown
+    owner: tuple[KeyOwner, UUID]  # of the key that seals them
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +91,6 @@ class Target:
     @property
     def owner(self) -> tuple[KeyOwner, UUID]:
         return key_owner(self.customer_id, self.session_id)
-
-    def shown(self, messages: Sequence[Mapping[str, Any]]) -> Shown:
-        return Shown(*self.owner, (self.session_id, *(message["id"] for message in messages)))
 
 
 # Sessions as this process last saw them. Only a guess: the statement checks it against the row.
@@ -123,7 +119,7 @@ def _append_at_once(tenant_id: UUID, session_id: UUID, given: Sequence[MessageIn
         answers = _store(target, given, now, unless_after=now)
     except (TenantMissing, KeyDestroyed):  # the key is not cached, and no scope is open to read it in
         return None
-    return None if answers is None else Appended(answers, repeats=False, shown=target.shown(answers))
+    return None if answers is None else Appended(answers, repeats=False, owner=target.owner)
 
 
 def _append_under_lock(tenant_id: UUID, session_id: UUID, given: Sequence[MessageIn]) -> Appended:
@@ -145,7 +141,7 @@ def _append_under_lock(tenant_id: UUID, session_id: UUID, given: Sequence[Messag
         stored = [
             by_external_id[m.external_id] if m.external_id is not None else next(anonymous) for m in given
         ]
-        return Appended(stored, repeats=not fresh, shown=target.shown(stored))
+        return Appended(stored, repeats=not fresh, owner=target.owner)
 
 
 def _locked(tenant_id: UUID, session_id: UUID, locked: "psycopg.Cursor[tuple[Any, ...]] | None") -> Target:
