@@ -28,6 +28,15 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL("CREATE SEQUENCE row_version", "DROP SEQUENCE row_version"),
         migrations.CreateModel(
+            name='Tenant',
+            fields=[
+                ('id', models.UUIDField(default=conversations.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('name', models.CharField(max_length=200, unique=True)),
+                ('created_at', models.DateTimeField(default=conversations.ids.now, editable=False)),
+                ('removed_at', models.DateTimeField(blank=True, editable=False, null=True)),
+            ],
+        ),
+        migrations.CreateModel(
             name='Customer',
             fields=[
                 ('id', models.UUIDField(default=conversations.ids.new_id, editable=False, primary_key=True, serialize=False)),
@@ -39,7 +48,17 @@ class Migration(migrations.Migration):
                 ('updated_at', models.DateTimeField(auto_now=True)),
                 ('last_interaction_at', models.DateTimeField(blank=True, null=True)),
                 ('erased_at', models.DateTimeField(blank=True, null=True)),
+                ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['tenant', 'last_interaction_at'], name='customer_idle'),
+                    django.contrib.postgres.indexes.GinIndex(fields=['identifiers'], name='customer_identifiers'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('tenant', 'external_id'), name='customer_external_id'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='MirrorSink',
@@ -49,15 +68,6 @@ class Migration(migrations.Migration):
                 ('enabled', models.BooleanField(default=False)),
                 ('enabled_at', models.DateTimeField(null=True)),
                 ('schema', models.CharField(default='', max_length=200)),
-            ],
-        ),
-        migrations.CreateModel(
-            name='Tenant',
-            fields=[
-                ('id', models.UUIDField(default=conversations.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=200, unique=True)),
-                ('created_at', models.DateTimeField(default=conversations.ids.now, editable=False)),
-                ('removed_at', models.DateTimeField(blank=True, editable=False, null=True)),
             ],
         ),
         migrations.CreateModel(
@@ -110,6 +120,16 @@ class Migration(migrations.Migration):
                 ('customer', models.ForeignKey(blank=True, db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.customer')),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['tenant', 'customer', 'id'], name='session_customer'),
+                    models.Index(fields=['tenant', 'last_message_at'], name='session_last_message'),
+                    django.contrib.postgres.indexes.GinIndex(fields=['metadata'], name='session_metadata', opclasses=['jsonb_path_ops']),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('hidden_at__isnull', True)), fields=('tenant', 'external_id'), name='session_external_id'),
+                ],
+            },
         ),
         CreatePartitionedModel(
             partition_by='message_id',
@@ -129,6 +149,13 @@ class Migration(migrations.Migration):
                 ('context', django.contrib.postgres.search.SearchVectorField()),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='conversations.tenant')),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['tenant', 'customer_id', 'message_id'], name='messageindex_customer'),
+                    models.Index(fields=['tenant', 'session_id', 'position'], name='messageindex_session'),
+                    django.contrib.postgres.indexes.GinIndex(fields=['context'], name='messageindex_context'),
+                ],
+            },
         ),
         CreatePartitionedModel(
             partition_by='id',
@@ -160,6 +187,15 @@ class Migration(migrations.Migration):
                 ('session', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.session')),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['tenant', 'session', 'position'], name='message_position'),
+                    models.Index(condition=models.Q(('external_id__isnull', False)), fields=['tenant', 'session', 'external_id'], name='message_external_id'),
+                    models.Index(fields=['tenant', 'customer', 'id'], name='message_customer'),
+                    django.contrib.postgres.indexes.GinIndex(condition=models.Q(('identifiers', []), _negated=True), fields=['identifiers'], name='message_identifiers'),
+                    django.contrib.postgres.indexes.GinIndex(condition=models.Q(('metadata', {}), _negated=True), fields=['metadata'], name='message_metadata', opclasses=['jsonb_path_ops']),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='Memory',
@@ -186,6 +222,16 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name_plural': 'memories',
+                'indexes': [
+                    models.Index(fields=['tenant', 'customer', 'id'], name='memory_customer'),
+                    models.Index(fields=['tenant', 'expires_at'], name='memory_expires'),
+                    django.contrib.postgres.indexes.GinIndex(fields=['document'], name='memory_document'),
+                    django.contrib.postgres.indexes.GinIndex(fields=['identifiers'], name='memory_identifiers'),
+                    django.contrib.postgres.indexes.GinIndex(fields=['metadata'], name='memory_metadata', opclasses=['jsonb_path_ops']),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('hidden_at__isnull', True)), fields=('tenant', 'external_id'), name='memory_external_id'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -200,6 +246,14 @@ class Migration(migrations.Migration):
                 ('subject_key_id', models.UUIDField(null=True)),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['created_at'], name='idempotency_age'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('tenant', 'key'), name='idempotency_key'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='DataKey',
@@ -215,11 +269,14 @@ class Migration(migrations.Migration):
                 ('destroyed_at', models.DateTimeField(blank=True, null=True)),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
             ],
-        ),
-        migrations.AddField(
-            model_name='customer',
-            name='tenant',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant'),
+            options={
+                'indexes': [
+                    models.Index(fields=['tenant', 'customer_id'], name='datakey_customer'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('destroyed_at__isnull', True), ('retired_at__isnull', True)), fields=('tenant', 'owner', 'owner_id'), name='datakey_one_current'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='ContextReceipt',
@@ -234,6 +291,12 @@ class Migration(migrations.Migration):
                 ('session', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.session')),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['tenant', 'session'], name='receipt_session'),
+                    models.Index(fields=['tenant', 'customer_id'], name='receipt_customer'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='ChapterIndex',
@@ -248,6 +311,15 @@ class Migration(migrations.Migration):
                 ('document', django.contrib.postgres.search.SearchVectorField()),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['tenant', 'customer_id'], name='chapter_customer'),
+                    django.contrib.postgres.indexes.GinIndex(fields=['document'], name='chapter_document'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('tenant', 'session_id', 'chapter'), name='chapter_number'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='AuditLeaf',
@@ -259,6 +331,12 @@ class Migration(migrations.Migration):
                 ('leaf_hash', models.BinaryField()),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
             ],
+            options={
+                'constraints': [
+                    models.UniqueConstraint(fields=('tenant', 'sequence'), name='leaf_sequence'),
+                    models.UniqueConstraint(fields=('tenant', 'event_id'), name='leaf_event'),
+                ],
+            },
         ),
         CreatePartitionedModel(
             partition_by='id',
@@ -276,6 +354,12 @@ class Migration(migrations.Migration):
                 ('details', models.JSONField(default=dict)),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['tenant', 'object_id'], name='audit_object'),
+                    models.Index(fields=['tenant', 'actor', 'id'], name='audit_actor'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='ApiKey',
@@ -335,22 +419,13 @@ class Migration(migrations.Migration):
                 ('reason', models.CharField(max_length=10)),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
             ],
-        ),
-        migrations.AddIndex(
-            model_name='session',
-            index=models.Index(fields=['tenant', 'customer', 'id'], name='session_customer'),
-        ),
-        migrations.AddIndex(
-            model_name='session',
-            index=models.Index(fields=['tenant', 'last_message_at'], name='session_last_message'),
-        ),
-        migrations.AddIndex(
-            model_name='session',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['metadata'], name='session_metadata', opclasses=['jsonb_path_ops']),
-        ),
-        migrations.AddConstraint(
-            model_name='session',
-            constraint=models.UniqueConstraint(condition=models.Q(('hidden_at__isnull', True)), fields=('tenant', 'external_id'), name='session_external_id'),
+            options={
+                'indexes': [
+                    models.Index(fields=['tenant', 'object_id'], name='tombstone_object'),
+                    models.Index(fields=['tenant', 'session_id', 'row_version'], name='tombstone_session'),
+                    models.Index(fields=['tenant', 'digest'], name='tombstone_digest'),
+                ],
+            },
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='session',
@@ -368,38 +443,6 @@ class Migration(migrations.Migration):
             model_name='session',
             trigger=pgtrigger.compiler.Trigger(name='session_deleted', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n    PERFORM enqueue_mirror(2::smallint, array_agg(c.tenant_id), array_agg(c.id), array_agg(nextval('row_version')))\n    FROM old_rows c;\nRETURN NULL;", hash='7e285b38e388954c341c0563be0c20cb9251a482', level='STATEMENT', operation='DELETE', pgid='pgtrigger_session_deleted_03151', referencing='REFERENCING OLD TABLE AS old_rows ', table='conversations_session', when='AFTER')),
         ),
-        migrations.AddIndex(
-            model_name='messageindex',
-            index=models.Index(fields=['tenant', 'customer_id', 'message_id'], name='messageindex_customer'),
-        ),
-        migrations.AddIndex(
-            model_name='messageindex',
-            index=models.Index(fields=['tenant', 'session_id', 'position'], name='messageindex_session'),
-        ),
-        migrations.AddIndex(
-            model_name='messageindex',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['context'], name='messageindex_context'),
-        ),
-        migrations.AddIndex(
-            model_name='message',
-            index=models.Index(fields=['tenant', 'session', 'position'], name='message_position'),
-        ),
-        migrations.AddIndex(
-            model_name='message',
-            index=models.Index(condition=models.Q(('external_id__isnull', False)), fields=['tenant', 'session', 'external_id'], name='message_external_id'),
-        ),
-        migrations.AddIndex(
-            model_name='message',
-            index=models.Index(fields=['tenant', 'customer', 'id'], name='message_customer'),
-        ),
-        migrations.AddIndex(
-            model_name='message',
-            index=django.contrib.postgres.indexes.GinIndex(condition=models.Q(('identifiers', []), _negated=True), fields=['identifiers'], name='message_identifiers'),
-        ),
-        migrations.AddIndex(
-            model_name='message',
-            index=django.contrib.postgres.indexes.GinIndex(condition=models.Q(('metadata', {}), _negated=True), fields=['metadata'], name='message_metadata', opclasses=['jsonb_path_ops']),
-        ),
         pgtrigger.migrations.AddTrigger(
             model_name='message',
             trigger=pgtrigger.compiler.Trigger(name='message_version', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.customer_id IS DISTINCT FROM NEW.customer_id OR OLD.scrubbed IS DISTINCT FROM NEW.scrubbed OR OLD.scrubbed_attachments IS DISTINCT FROM NEW.scrubbed_attachments OR OLD.intent IS DISTINCT FROM NEW.intent OR OLD.metadata IS DISTINCT FROM NEW.metadata OR OLD.occurred_at IS DISTINCT FROM NEW.occurred_at OR OLD.hidden_at IS DISTINCT FROM NEW.hidden_at)', func="NEW.row_version = nextval('row_version'); RETURN NEW;", hash='bf085afab3da2c260ddd53236339b4a12dd51fe9', operation='UPDATE', pgid='pgtrigger_message_version_1a524', table='conversations_message', when='BEFORE')),
@@ -415,30 +458,6 @@ class Migration(migrations.Migration):
         pgtrigger.migrations.AddTrigger(
             model_name='message',
             trigger=pgtrigger.compiler.Trigger(name='message_deleted', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n    PERFORM enqueue_mirror(1::smallint, array_agg(c.tenant_id), array_agg(c.id), array_agg(nextval('row_version')))\n    FROM old_rows c;\n\n    IF EXISTS (SELECT FROM old_rows c) THEN\n        UPDATE conversations_message m SET row_version = nextval('row_version')\n        FROM old_rows c\n        WHERE m.tenant_id = c.tenant_id AND m.session_id = c.session_id\n          AND m.position BETWEEN c.position + 1 AND c.position + 2 AND m.hidden_at IS NULL;\n    END IF;\n\n    PERFORM enqueue_mirror(5::smallint, array_agg(c.tenant_id), array_agg(c.session_id),\n                           array_agg(nextval('row_version')))\n    FROM (SELECT DISTINCT tenant_id, session_id FROM old_rows d) c;\nRETURN NULL;", hash='44ef3c97555287067573ef47a3b0104088356eed', level='STATEMENT', operation='DELETE', pgid='pgtrigger_message_deleted_9ca1b', referencing='REFERENCING OLD TABLE AS old_rows ', table='conversations_message', when='AFTER')),
-        ),
-        migrations.AddIndex(
-            model_name='memory',
-            index=models.Index(fields=['tenant', 'customer', 'id'], name='memory_customer'),
-        ),
-        migrations.AddIndex(
-            model_name='memory',
-            index=models.Index(fields=['tenant', 'expires_at'], name='memory_expires'),
-        ),
-        migrations.AddIndex(
-            model_name='memory',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['document'], name='memory_document'),
-        ),
-        migrations.AddIndex(
-            model_name='memory',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['identifiers'], name='memory_identifiers'),
-        ),
-        migrations.AddIndex(
-            model_name='memory',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['metadata'], name='memory_metadata', opclasses=['jsonb_path_ops']),
-        ),
-        migrations.AddConstraint(
-            model_name='memory',
-            constraint=models.UniqueConstraint(condition=models.Q(('hidden_at__isnull', True)), fields=('tenant', 'external_id'), name='memory_external_id'),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='memory',
@@ -456,62 +475,6 @@ class Migration(migrations.Migration):
             model_name='memory',
             trigger=pgtrigger.compiler.Trigger(name='memory_deleted', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n    PERFORM enqueue_mirror(3::smallint, array_agg(c.tenant_id), array_agg(c.id), array_agg(nextval('row_version')))\n    FROM old_rows c;\nRETURN NULL;", hash='4ed2e6c92253b636b9bc5c0758359ad5ad27e985', level='STATEMENT', operation='DELETE', pgid='pgtrigger_memory_deleted_d2927', referencing='REFERENCING OLD TABLE AS old_rows ', table='conversations_memory', when='AFTER')),
         ),
-        migrations.AddIndex(
-            model_name='idempotencyrecord',
-            index=models.Index(fields=['created_at'], name='idempotency_age'),
-        ),
-        migrations.AddConstraint(
-            model_name='idempotencyrecord',
-            constraint=models.UniqueConstraint(fields=('tenant', 'key'), name='idempotency_key'),
-        ),
-        migrations.AddIndex(
-            model_name='datakey',
-            index=models.Index(fields=['tenant', 'customer_id'], name='datakey_customer'),
-        ),
-        migrations.AddConstraint(
-            model_name='datakey',
-            constraint=models.UniqueConstraint(condition=models.Q(('destroyed_at__isnull', True), ('retired_at__isnull', True)), fields=('tenant', 'owner', 'owner_id'), name='datakey_one_current'),
-        ),
-        migrations.AddIndex(
-            model_name='customer',
-            index=models.Index(fields=['tenant', 'last_interaction_at'], name='customer_idle'),
-        ),
-        migrations.AddIndex(
-            model_name='customer',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['identifiers'], name='customer_identifiers'),
-        ),
-        migrations.AddConstraint(
-            model_name='customer',
-            constraint=models.UniqueConstraint(fields=('tenant', 'external_id'), name='customer_external_id'),
-        ),
-        migrations.AddIndex(
-            model_name='contextreceipt',
-            index=models.Index(fields=['tenant', 'session'], name='receipt_session'),
-        ),
-        migrations.AddIndex(
-            model_name='contextreceipt',
-            index=models.Index(fields=['tenant', 'customer_id'], name='receipt_customer'),
-        ),
-        migrations.AddIndex(
-            model_name='chapterindex',
-            index=models.Index(fields=['tenant', 'customer_id'], name='chapter_customer'),
-        ),
-        migrations.AddIndex(
-            model_name='chapterindex',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['document'], name='chapter_document'),
-        ),
-        migrations.AddConstraint(
-            model_name='chapterindex',
-            constraint=models.UniqueConstraint(fields=('tenant', 'session_id', 'chapter'), name='chapter_number'),
-        ),
-        migrations.AddConstraint(
-            model_name='auditleaf',
-            constraint=models.UniqueConstraint(fields=('tenant', 'sequence'), name='leaf_sequence'),
-        ),
-        migrations.AddConstraint(
-            model_name='auditleaf',
-            constraint=models.UniqueConstraint(fields=('tenant', 'event_id'), name='leaf_event'),
-        ),
         pgtrigger.migrations.AddTrigger(
             model_name='auditleaf',
             trigger=pgtrigger.compiler.Trigger(name='audit_leaf_no_change', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'rows of % are never changed', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';", hash='d09b5d679f332ab0b167b7951f2d2b06a2e3fca7', operation='UPDATE OR DELETE', pgid='pgtrigger_audit_leaf_no_change_1fd1c', table='conversations_auditleaf', when='BEFORE')),
@@ -520,14 +483,6 @@ class Migration(migrations.Migration):
             model_name='auditleaf',
             trigger=pgtrigger.compiler.Trigger(name='audit_leaf_no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'rows of % are never changed', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';", hash='6a56d6eed977dfcdf98071b61dbf8806574b31bf', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_audit_leaf_no_truncate_916f5', table='conversations_auditleaf', when='BEFORE')),
         ),
-        migrations.AddIndex(
-            model_name='auditevent',
-            index=models.Index(fields=['tenant', 'object_id'], name='audit_object'),
-        ),
-        migrations.AddIndex(
-            model_name='auditevent',
-            index=models.Index(fields=['tenant', 'actor', 'id'], name='audit_actor'),
-        ),
         pgtrigger.migrations.AddTrigger(
             model_name='auditevent',
             trigger=pgtrigger.compiler.Trigger(name='audit_event_no_change', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'rows of % are never changed', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';", hash='fdd403d7a9984f1a46ccfa78a053c7fab7f7a170', operation='UPDATE OR DELETE', pgid='pgtrigger_audit_event_no_change_cbd23', table='conversations_auditevent', when='BEFORE')),
@@ -535,17 +490,5 @@ class Migration(migrations.Migration):
         pgtrigger.migrations.AddTrigger(
             model_name='auditevent',
             trigger=pgtrigger.compiler.Trigger(name='audit_event_no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'rows of % are never changed', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';", hash='a0a48422e30be6b93a00061dece6c0cb10ecc922', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_audit_event_no_truncate_8e97b', table='conversations_auditevent', when='BEFORE')),
-        ),
-        migrations.AddIndex(
-            model_name='tombstone',
-            index=models.Index(fields=['tenant', 'object_id'], name='tombstone_object'),
-        ),
-        migrations.AddIndex(
-            model_name='tombstone',
-            index=models.Index(fields=['tenant', 'session_id', 'row_version'], name='tombstone_session'),
-        ),
-        migrations.AddIndex(
-            model_name='tombstone',
-            index=models.Index(fields=['tenant', 'digest'], name='tombstone_digest'),
         ),
     ]

@@ -89,6 +89,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name_plural': 'interaction summaries',
+                'constraints': [
+                    models.UniqueConstraint(fields=('tenant', 'customer'), name='summary_customer'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -112,6 +115,11 @@ class Migration(migrations.Migration):
                 ('customer', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.customer')),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
             ],
+            options={
+                'constraints': [
+                    models.UniqueConstraint(fields=('tenant', 'customer'), name='portrait_customer'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='PortraitVersion',
@@ -125,6 +133,11 @@ class Migration(migrations.Migration):
                 ('customer', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.customer')),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
             ],
+            options={
+                'constraints': [
+                    models.UniqueConstraint(fields=('tenant', 'customer', 'version'), name='portrait_version'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='RefreshMark',
@@ -140,6 +153,14 @@ class Migration(migrations.Migration):
                 ('last_error', models.CharField(db_default='', max_length=100)),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='conversations.tenant')),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['work', 'next_at'], name='mark_due'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('tenant', 'customer_id', 'work'), name='mark_work'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='SummaryDelta',
@@ -157,6 +178,11 @@ class Migration(migrations.Migration):
                 ('last_at', models.DateTimeField(null=True)),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, to='conversations.tenant')),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['tenant', 'customer_id'], name='delta_customer'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='Trait',
@@ -174,6 +200,11 @@ class Migration(migrations.Migration):
                 ('customer', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.customer')),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
             ],
+            options={
+                'constraints': [
+                    models.UniqueConstraint(fields=('tenant', 'customer', 'name'), name='trait_name'),
+                ],
+            },
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='countedmessage',
@@ -198,33 +229,5 @@ class Migration(migrations.Migration):
         pgtrigger.migrations.AddTrigger(
             model_name='countedsession',
             trigger=pgtrigger.compiler.Trigger(name='count_deleted', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n    INSERT INTO portraits_summarydelta (tenant_id, customer_id, effect, sessions, languages, channels, outlets)\n    SELECT c.tenant_id, c.customer_id, CASE WHEN current_setting('app.reason', true) = '2' THEN 0 ELSE -1 END, count(*),\n           array_remove(array_agg(c.language::text), NULL), array_remove(array_agg(c.channel::text), NULL),\n           array_remove(array_agg(c.outlet_id::text), NULL)\n    FROM old_rows c WHERE c.customer_id IS NOT NULL AND c.hidden_at IS NULL GROUP BY 1, 2, 3;\nRETURN NULL;", hash='353c0bb2534d57f20d5a58b074bb2fad8ca74e34', level='STATEMENT', operation='DELETE', pgid='pgtrigger_count_deleted_f9317', referencing='REFERENCING OLD TABLE AS old_rows ', table='conversations_session', when='AFTER')),
-        ),
-        migrations.AddConstraint(
-            model_name='interactionsummary',
-            constraint=models.UniqueConstraint(fields=('tenant', 'customer'), name='summary_customer'),
-        ),
-        migrations.AddConstraint(
-            model_name='portrait',
-            constraint=models.UniqueConstraint(fields=('tenant', 'customer'), name='portrait_customer'),
-        ),
-        migrations.AddConstraint(
-            model_name='portraitversion',
-            constraint=models.UniqueConstraint(fields=('tenant', 'customer', 'version'), name='portrait_version'),
-        ),
-        migrations.AddIndex(
-            model_name='refreshmark',
-            index=models.Index(fields=['work', 'next_at'], name='mark_due'),
-        ),
-        migrations.AddConstraint(
-            model_name='refreshmark',
-            constraint=models.UniqueConstraint(fields=('tenant', 'customer_id', 'work'), name='mark_work'),
-        ),
-        migrations.AddIndex(
-            model_name='summarydelta',
-            index=models.Index(fields=['tenant', 'customer_id'], name='delta_customer'),
-        ),
-        migrations.AddConstraint(
-            model_name='trait',
-            constraint=models.UniqueConstraint(fields=('tenant', 'customer', 'name'), name='trait_name'),
         ),
     ]

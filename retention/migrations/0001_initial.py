@@ -33,6 +33,11 @@ class Migration(migrations.Migration):
                 ('signed', models.TextField()),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
             ],
+            options={
+                'constraints': [
+                    models.UniqueConstraint(fields=('tenant', 'tree_size'), name='checkpoint_size'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='ErasureCase',
@@ -60,6 +65,13 @@ class Migration(migrations.Migration):
                 ('receipt', models.BinaryField(null=True)),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
             ],
+            options={
+                'indexes': [
+                    models.Index(condition=models.Q(('state', 'verified'), _negated=True), fields=['next_at'], name='case_due'),
+                    models.Index(fields=['tenant', 'customer_id'], name='case_customer'),
+                    models.Index(fields=['tenant', 'session_id'], name='case_session'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='ErasureTask',
@@ -76,6 +88,11 @@ class Migration(migrations.Migration):
                 ('case', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='tasks', to='retention.erasurecase')),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
             ],
+            options={
+                'constraints': [
+                    models.UniqueConstraint(fields=('tenant', 'case', 'store'), name='task_store'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='ExportJob',
@@ -96,6 +113,12 @@ class Migration(migrations.Migration):
                 ('expires_at', models.DateTimeField()),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['expires_at'], name='export_expires'),
+                    models.Index(fields=['tenant', 'customer_id'], name='export_customer'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='LegalHold',
@@ -117,6 +140,11 @@ class Migration(migrations.Migration):
                 ('grace_until', models.DateTimeField(null=True)),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['tenant', 'grace_until'], name='hold_in_force'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='PurgeRun',
@@ -146,6 +174,14 @@ class Migration(migrations.Migration):
                 ('error', models.CharField(blank=True, max_length=300)),
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['tenant', 'record_class', 'id'], name='purge_latest'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('state__in', ['running', 'stopped'])), fields=('tenant', 'record_class'), name='purge_one_unfinished'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='PurgedRange',
@@ -160,6 +196,11 @@ class Migration(migrations.Migration):
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
                 ('run', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='retention.purgerun')),
             ],
+            options={
+                'indexes': [
+                    models.Index(fields=['tenant', 'first_id'], name='purged_range'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='PurgeBatch',
@@ -175,6 +216,11 @@ class Migration(migrations.Migration):
                 ('tenant', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='conversations.tenant')),
                 ('run', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='batches', to='retention.purgerun')),
             ],
+            options={
+                'constraints': [
+                    models.UniqueConstraint(fields=('tenant', 'run', 'number'), name='purge_batch_number'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='RetentionPolicy',
@@ -198,6 +244,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name_plural': 'retention policies',
+                'constraints': [
+                    models.UniqueConstraint(fields=('tenant', 'version'), name='policy_version'),
+                ],
             },
         ),
         CreatePartitionedModel(
@@ -240,10 +289,6 @@ class Migration(migrations.Migration):
             model_name='archiverecord',
             trigger=pgtrigger.compiler.Trigger(name='archive_deleted', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n    PERFORM enqueue_mirror(16::smallint, array_agg(c.tenant_id), array_agg(c.id), array_agg(nextval('row_version')))\n    FROM old_rows c;\nRETURN NULL;", hash='851d77db32ed08db07b21dacf55a7169f1e2f836', level='STATEMENT', operation='DELETE', pgid='pgtrigger_archive_deleted_15730', referencing='REFERENCING OLD TABLE AS old_rows ', table='retention_archiverecord', when='AFTER')),
         ),
-        migrations.AddConstraint(
-            model_name='auditcheckpoint',
-            constraint=models.UniqueConstraint(fields=('tenant', 'tree_size'), name='checkpoint_size'),
-        ),
         pgtrigger.migrations.AddTrigger(
             model_name='auditcheckpoint',
             trigger=pgtrigger.compiler.Trigger(name='audit_checkpoint_no_change', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'rows of % are never changed', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';", hash='28b6ce03fc279903bfc39026ed9d1befe3dcfb80', operation='UPDATE OR DELETE', pgid='pgtrigger_audit_checkpoint_no_change_6ea78', table='retention_auditcheckpoint', when='BEFORE')),
@@ -251,53 +296,5 @@ class Migration(migrations.Migration):
         pgtrigger.migrations.AddTrigger(
             model_name='auditcheckpoint',
             trigger=pgtrigger.compiler.Trigger(name='audit_checkpoint_no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'rows of % are never changed', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';", hash='e55cd5646aaf25cd0fa8cbfda7a40cfb3be6906e', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_audit_checkpoint_no_truncate_16e8e', table='retention_auditcheckpoint', when='BEFORE')),
-        ),
-        migrations.AddIndex(
-            model_name='erasurecase',
-            index=models.Index(condition=models.Q(('state', 'verified'), _negated=True), fields=['next_at'], name='case_due'),
-        ),
-        migrations.AddIndex(
-            model_name='erasurecase',
-            index=models.Index(fields=['tenant', 'customer_id'], name='case_customer'),
-        ),
-        migrations.AddIndex(
-            model_name='erasurecase',
-            index=models.Index(fields=['tenant', 'session_id'], name='case_session'),
-        ),
-        migrations.AddConstraint(
-            model_name='erasuretask',
-            constraint=models.UniqueConstraint(fields=('tenant', 'case', 'store'), name='task_store'),
-        ),
-        migrations.AddIndex(
-            model_name='exportjob',
-            index=models.Index(fields=['expires_at'], name='export_expires'),
-        ),
-        migrations.AddIndex(
-            model_name='exportjob',
-            index=models.Index(fields=['tenant', 'customer_id'], name='export_customer'),
-        ),
-        migrations.AddIndex(
-            model_name='legalhold',
-            index=models.Index(fields=['tenant', 'grace_until'], name='hold_in_force'),
-        ),
-        migrations.AddIndex(
-            model_name='purgerun',
-            index=models.Index(fields=['tenant', 'record_class', 'id'], name='purge_latest'),
-        ),
-        migrations.AddConstraint(
-            model_name='purgerun',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['running', 'stopped'])), fields=('tenant', 'record_class'), name='purge_one_unfinished'),
-        ),
-        migrations.AddIndex(
-            model_name='purgedrange',
-            index=models.Index(fields=['tenant', 'first_id'], name='purged_range'),
-        ),
-        migrations.AddConstraint(
-            model_name='purgebatch',
-            constraint=models.UniqueConstraint(fields=('tenant', 'run', 'number'), name='purge_batch_number'),
-        ),
-        migrations.AddConstraint(
-            model_name='retentionpolicy',
-            constraint=models.UniqueConstraint(fields=('tenant', 'version'), name='policy_version'),
         ),
     ]
