@@ -10,6 +10,7 @@ import logging.config
 import os
 import re
 import sys
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -117,13 +118,17 @@ def configure_logging(*, level: str, json: bool) -> None:
 
 
 class StderrLogger:
-    """Writes a finished line in one system call, past the interpreter's own buffers and whoever replaced them."""
+    """Writes a finished line in one system call, past the interpreter's own buffers and whoever replaced them.
+
+    A line that cannot be written, on a full disk for one, is lost; what it tells of has happened and goes on.
+    """
 
     def __init__(self, *args: Any) -> None:
         return None
 
     def msg(self, line: str | bytes) -> None:
-        os.write(2, (line if isinstance(line, bytes) else line.encode(errors="backslashreplace")) + b"\n")
+        with suppress(OSError):
+            os.write(2, (line if isinstance(line, bytes) else line.encode(errors="backslashreplace")) + b"\n")
 
     debug = info = warning = error = critical = exception = log = msg
 

@@ -103,11 +103,15 @@ def write(file: Path, values: Mapping[str, str]) -> None:
 def write_private(file: Path, text: str) -> None:
     """Replace a file as a whole, readable by its owner only; readers see the old text or the new one."""
     descriptor, unfinished = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-    with open(descriptor, "wb") as stream:
-        stream.write(text.encode())
-        stream.flush()
-        os.fsync(descriptor)
-    Path(unfinished).replace(file)
+    try:
+        with open(descriptor, "wb") as stream:
+            stream.write(text.encode())
+            stream.flush()
+            os.fsync(descriptor)
+        Path(unfinished).replace(file)
+    except OSError:  # such as a full disk
+        Path(unfinished).unlink()
+        raise
 
 
 def _announced_folders(base_dir: Path) -> list[Path]:

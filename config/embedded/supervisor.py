@@ -272,7 +272,9 @@ class Supervisor:
                 os.waitpid(orphan, 0)
 
     def _tell(self) -> None:
-        self.changed({n: r.process.pid for n, r in self._running.items() if r.process.returncode is None})
+        # Whoever keeps the names may have no room for them; the servers matter more.
+        with suppress(OSError):
+            self.changed({n: r.process.pid for n, r in self._running.items() if r.process.returncode is None})
 
     def _guard_line(self, line: str) -> None:
         with suppress(OSError):  # the guard may be killed like any other process
@@ -304,8 +306,9 @@ class Supervisor:
         """Move what is in a large log aside; its writer appends, and so goes on at the new end."""
         for log in self.logs.glob("*.log"):
             if log.stat().st_size > LARGEST_LOG:
-                shutil.copyfile(log, log.with_suffix(".log.1"))
-                os.truncate(log, 0)
+                with suppress(OSError):  # no room for the copy: the next time
+                    shutil.copyfile(log, log.with_suffix(".log.1"))
+                    os.truncate(log, 0)
 
 
 def _describe(status: int) -> str:

@@ -5,9 +5,11 @@ has a child and is deaf too, `strayed` has one in another session, `brief` ends 
 error.
 """
 
+import errno
 import json
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from config.embedded.exceptions import EmbeddedError
@@ -48,13 +50,19 @@ def main(folder: Path, names: list[str]) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it, as nohup does
     logs = folder / "logs"
     logs.mkdir()
+
+    def changed(processes: Mapping[str, int]) -> None:
+        say(json.dumps(processes))
+        if (folder / "full").exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+
     supervisor = Supervisor(
         logs=logs,
         environ={},
         cwd=folder,
         say=say,
         guard_seconds=1,
-        changed=lambda processes: say(json.dumps(processes)),
+        changed=changed,
     )
     try:
         with supervisor:

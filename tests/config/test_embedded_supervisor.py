@@ -133,6 +133,21 @@ def test_dead_server_is_back_and_its_orphans_are_gone(start, name):
     wait_until_gone(orphans, seconds=1)
 
 
+def test_dead_server_is_back_though_nobody_can_write_that_down(start, tmp_path):
+    parent = start("plain-1", "plain-2")
+    parent.listen("all ready")
+    before = parent.servers()
+    (tmp_path / "full").touch()
+
+    os.kill(before["plain-1"], signal.SIGKILL)
+    parent.listen("is back", seconds=10)
+    os.kill(parent.pid, signal.SIGTERM)
+    parent.listen("stopped")
+
+    assert parent.process.wait(timeout=30) == 0
+    wait_until_gone(before.values(), seconds=0)
+
+
 def test_deaf_server_is_killed_after_its_patience(start):
     parent = start("deaf")
     parent.listen("all ready")

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +32,18 @@ def test_line_has_event_level_and_time() -> None:
 
     assert line.pop("timestamp").endswith("Z")
     assert line == {"event": "mirror.parked", "level": "warning", "entity_id": "x", "attempts": 5}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_line_that_cannot_be_written_stops_nothing() -> None:
+    lines = "structlog.get_logger().error('a'); logging.getLogger('x').error('b'); print('went on')"
+
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", SETUP + lines], stdout=subprocess.PIPE, stderr=full, check=False
+        )
+
+    assert (done.returncode, done.stdout) == (0, b"went on\n")
 
 
 def test_line_below_the_level_is_not_written() -> None:
