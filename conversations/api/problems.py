@@ -143,6 +143,9 @@ def _translate_drf(exception: drf.APIException) -> RemembrancerError:
 def _translate_database(exception: BaseException) -> RemembrancerError:
     """Away, full, locked or failing over is 503; what validation should have refused is still no 5xx."""
     match exception:
+        case _ if isinstance(exception.__cause__ or exception, psycopg.errors.DiskFull):
+            log.error("database.full", error=_name(exception))
+            return ours.Unavailable(detail="The database has no room left; nothing was stored.")
         case OperationalError() | InterfaceError() | psycopg.OperationalError() | psycopg.InterfaceError():
             log.warning("database.unavailable", error=_name(exception))
             return ours.Unavailable(detail="The database does not answer; nothing was stored.")

@@ -7,10 +7,11 @@ from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from typing import cast
 
+import psycopg
 import redis
 from django.conf import settings
 from django.core.checks import Error, run_checks
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, OperationalError, connections, transaction
 
 from conversations import ids, keyring
 from conversations.checks import cautions
@@ -56,7 +57,7 @@ def diagnose() -> list[Finding]:
     """Settings, servers, versions, roles, partitions, clocks, keys, mirrors."""
     findings = list(_settings())
     reachable = True
-    for look in (_database, _stores, _broker, _clock, _partitions, _mirrors, _keys, _versions):
+    for look in (_database, _room, _stores, _broker, _clock, _partitions, _mirrors, _keys, _versions):
         if look in _NEED_DATABASE and not reachable:
             continue
         try:
@@ -93,6 +94,23 @@ def _database() -> Iterator[Finding]:
         f"version {major}, {provider}/{collation}",
         advice,
     )
+
+
+def _room() -> Iterator[Finding]:
+    """Whether PostgreSQL can write a megabyte: on a full disk it still answers everything else."""
+    try:
+        with transaction.atomic(using="ops"), connections["ops"].cursor() as cursor:
+            cursor.execute(
+                "CREATE TEMPORARY TABLE room ON COMMIT DROP AS"
+                " SELECT repeat(md5(n::text), 32) FROM generate_series(1, 1024) n"
+            )
+    except OperationalError as error:
+        if not isinstance(error.__cause__, psycopg.errors.DiskFull):
+            raise
+        advice = "Reads go on, writes answer 503. Make room on its disk: nothing has to be started again."
+        yield Finding("disk", Level.ERROR, "PostgreSQL has no room left", advice)
+    else:
+        yield Finding("disk", Level.OK, "PostgreSQL has room")
 
 
 def _stores() -> Iterator[Finding]:
@@ -187,4 +205,4 @@ def _versions() -> Iterator[Finding]:
     yield Finding("packages", Level.OK, ", ".join(found))
 
 
-_NEED_DATABASE: tuple[Callable[[], Iterator[Finding]], ...] = (_clock, _partitions, _mirrors)
+_NEED_DATABASE: tuple[Callable[[], Iterator[Finding]], ...] = (_room, _clock, _partitions, _mirrors)

@@ -1,11 +1,12 @@
 """Every error is a problem document, and none but an absent database is a 5xx."""
 
+import json
 from typing import Any
 
 import psycopg
 import pytest
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
-from django.db import DataError, IntegrityError, InterfaceError, InternalError, OperationalError
+from django.db import DataError, IntegrityError, InterfaceError, InternalError, OperationalError, connection
 from django.http import Http404
 from django.test import Client, RequestFactory
 
@@ -77,6 +78,16 @@ def test_problem_read_only_standby_is_unavailable() -> None:
     failing_over.__cause__ = psycopg.errors.ReadOnlySqlTransaction()
 
     assert isinstance(translate(failing_over), exceptions.Unavailable)
+
+
+def test_database_without_room_says_so(database: str) -> None:
+    with pytest.raises(OperationalError) as full, connection.cursor() as cursor:
+        cursor.execute("DO $$ BEGIN RAISE 'could not extend file' USING ERRCODE = 'disk_full'; END $$")
+
+    response = problem_response(full.value)
+
+    assert (response.status_code, int(response["Retry-After"]) >= 1) == (503, True)
+    assert "no room" in json.loads(response.content)["detail"]
 
 
 def test_problem_names_fields() -> None:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import time_machine
+from django.db import connections
 
 from conversations import ids
 from conversations.inputs import MessageIn
@@ -18,8 +19,25 @@ def troubles(subject):
 
 
 def test_a_fresh_installation_has_no_trouble_with_its_database(database):
-    for subject in ("postgresql", "clock", "partitions", "mirror", "master keys", "signing key"):
+    for subject in ("postgresql", "disk", "clock", "partitions", "mirror", "master keys", "signing key"):
         assert troubles(subject) == []
+
+
+def test_database_without_room_is_found(database):
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("RESET ROLE")  # only the login may make event triggers
+        cursor.execute(
+            "CREATE FUNCTION refuse_as_full() RETURNS event_trigger LANGUAGE plpgsql AS $$"
+            " BEGIN RAISE 'could not extend file' USING ERRCODE = 'disk_full'; END $$"
+        )
+        cursor.execute(
+            "CREATE EVENT TRIGGER full_disk ON ddl_command_start EXECUTE FUNCTION refuse_as_full()"
+        )
+
+    (found,) = troubles("disk")
+
+    assert (found.level, found.detail) == (Level.ERROR, "PostgreSQL has no room left")
+    assert troubles("clock") == []  # everything else is still looked at
 
 
 def test_rows_in_the_default_partition_are_found_and_moved(database):
