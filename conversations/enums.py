@@ -52,7 +52,7 @@ class Sink(IntegerChoices):
 
 
 class Entity(IntegerChoices):
-    """What a mirror event speaks of. Projections of other apps register theirs from 16 on."""
+    """The kind of row that a mirror event is about. Projections of other apps register theirs from 16 on."""
 
     MESSAGE = 1
     SESSION = 2

@@ -76,7 +76,7 @@ class Invalid(Refused):
 
 @contextmanager
 def naming(path: str) -> Iterator[None]:
-    """Let whatever is refused within, or each of its fields, be named by `path`, if there is one: a place in a list."""
+    """Prefix errors raised inside, or each of their fields, with `path`, such as a place in a list."""
     try:
         yield
     except Refused as problem:

@@ -31,7 +31,7 @@ SYSTEM = Actor(ActorKind.SYSTEM, "remembrancer")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """What a valid API key says: whose data, which key, issued to whom, and what it may do."""
+    """What a valid API key stands for: the tenant, the key, the person it was issued to, and its scopes."""
 
     tenant_id: UUID
     key_id: UUID

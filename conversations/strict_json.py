@@ -83,7 +83,7 @@ def parse(body: bytes, *, max_depth: int = DEFAULT_DEPTH) -> Any:
 
 
 def _refuse_depth(body: bytes, max_depth: int) -> None:
-    """Before any parser recurses. A round takes away the innermost pairs: the rounds needed are the depth."""
+    """Checked before any parser recurses. Each round removes the innermost pairs; their number is the depth."""
     if body.count(b"[") + body.count(b"{") <= max_depth:
         return
     unescaped = body.replace(rb"\\", b"").replace(rb"\"", b"")

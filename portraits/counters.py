@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Interactions(Struct, frozen=True, kw_only=True):
-    """Counters as of one moment; zeros for somebody never spoken with."""
+    """Counters as of one moment; all zero for a customer without interactions."""
 
     session_count: int = 0
     message_count: int = 0

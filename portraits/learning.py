@@ -87,7 +87,7 @@ def with_learned(state: State, learned: Learned, looked_at: Collection[UUID]) ->
 
 
 def with_model_traits(state: State, traits: Iterable[KnownTrait]) -> State:
-    """What a language model read, in the place of what it read before; it gives way to everybody else."""
+    """What a language model inferred replaces what it inferred before, and yields to every other source."""
     others = [trait for trait in state.traits if not trait.by_model]
     said = {trait.name for trait in others}
     kept = [trait for trait in traits if trait.name not in said][: max(MOST_TRAITS - len(others), 0)]

@@ -21,7 +21,7 @@ class Preference(Struct, frozen=True):
 
 
 class Sentiment(Struct, frozen=True):
-    """A mood, from -1 to 1; without a message somebody asserted it."""
+    """A sentiment from -1 to 1; asserted by a person or system if it has no message."""
 
     score: float
     at: datetime

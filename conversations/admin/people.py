@@ -87,7 +87,7 @@ class PersonPage(Page):
     right = Right.PEOPLE
 
     def person(self) -> Staff:
-        """Somebody of this tenant; everybody else is not found."""
+        """A person of this tenant; not found for any other."""
         found = Staff.objects.filter(tenant=self.request.tenant, pk=self.kwargs["person_id"]).first()
         if found is None:
             raise NotFound
@@ -148,7 +148,7 @@ class RemoveFactors(PersonPage):
 
 
 class Groups(Page):
-    """What each group may do. Groups are everybody's: only an administrator of the platform changes them."""
+    """The rights of each group. All tenants share the groups, so only a platform administrator changes them."""
 
     title = "Groups"
     template_name = "admin/groups.html"

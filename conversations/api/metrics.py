@@ -40,7 +40,7 @@ Gauge = Callable[[], Iterable[Reading]]
 
 
 class ReadingsCollector(Collector):
-    """Asks every registered gauge at scrape time; one whose store is away is left out."""
+    """Reads every registered gauge at scrape time; one whose store is down is left out."""
 
     def __init__(self) -> None:
         self._gauges: list[Gauge] = []

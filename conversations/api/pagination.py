@@ -44,7 +44,7 @@ class ListOf(msgspec.Struct, Generic[S], kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[M]):
-    """Rows in list order; `has_more` speaks of the direction walked."""
+    """Rows in list order; `has_more` refers to the direction of paging."""
 
     rows: Sequence[M]
     has_more: bool
@@ -90,7 +90,7 @@ def paginate(
 
 
 def _turned(order: Order, direction: str | None) -> Order:
-    """The direction speaks of the first key; the others turn with it."""
+    """The direction is that of the first key; the others are reversed with it."""
     if direction is None or (direction == "desc") == order.keys[0].descending:
         return order
     return _reversed(order)

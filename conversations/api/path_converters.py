@@ -1,4 +1,4 @@
-"""What stands in paths: our ids, and customers by their own external id, percent-encoded."""
+"""Path converters: our ids, and external ids of customers, percent-encoded."""
 
 from django.urls import register_converter
 from django.urls.converters import UUIDConverter

@@ -141,7 +141,7 @@ def _translate_drf(exception: drf.APIException) -> RemembrancerError:
 
 
 def _translate_database(exception: BaseException) -> RemembrancerError:
-    """Away, full, locked or failing over is 503; what validation should have refused is still no 5xx."""
+    """503 for a database that is down, full, locked or failing over; values that it refuses are not a 5xx."""
     match exception:
         case _ if isinstance(exception.__cause__ or exception, psycopg.errors.DiskFull):
             log.error("database.full", error=_name(exception))

@@ -29,7 +29,7 @@ def schema(request: HttpRequest) -> HttpResponse:
 
 
 class Documentation(SpectacularSwaggerSplitView):
-    """Swagger's page from our own static files; the script apart, as the content policy wants it."""
+    """Swagger's page from our own static files; no inline script, as the content security policy requires."""
 
     url_name = "schema"
     http_method_names: ClassVar[list[str]] = ["get", "head"]  # type: ignore[misc]

@@ -124,7 +124,7 @@ class FakeMirror:
         return len(found)
 
     def ping(self) -> None:
-        """Return unless told to be away."""
+        """Return unless told to be unavailable."""
         self._answer()
 
     def _answer(self) -> None:
@@ -329,7 +329,7 @@ class FakeWindow:
         yield from [key for key in self.lists if tenant_id in (None, key.tenant_id)]
 
     def ping(self) -> None:
-        """Return unless told to be away."""
+        """Return unless told to be unavailable."""
         self._answer()
 
     def _answer(self) -> None:

@@ -88,7 +88,7 @@ def _plan_message_vectors(planned: Planned, due: Mapping[UUID, Due], embedder: E
 
 
 def window_vectors(windows: Iterable[Window], embedder: Embedder) -> dict[UUID, Any]:
-    """The vector of each message's window; none where nothing was said, or no word that the model knows."""
+    """The vector of each message's window; none without text, or without a word that the model knows."""
     said = [window for window in windows if any(text.strip() for text in window.texts)]
     if not said:
         return {}

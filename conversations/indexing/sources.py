@@ -27,6 +27,6 @@ _CORE = (
 
 
 def sources(entities: Collection[int]) -> list[Source]:
-    """Where the rows of these entities are, those of other apps' projections included."""
+    """The tables of these entities, those of other apps' projections included."""
     theirs = (Source(p.entity, Kind(p.kind), p.table, p.condition) for p in registry.projections.values())
     return [source for source in (*_CORE, *theirs) if source.entity in entities]

@@ -55,7 +55,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a live message stands."""
+    """The place of a live message."""
 
     tenant_id: UUID
     session_id: UUID
@@ -122,7 +122,7 @@ _LENGTHS = "SELECT id, last_position FROM conversations_session WHERE id = ANY (
 
 
 def locate(message_ids: Collection[UUID]) -> dict[UUID, Place]:
-    """Where those of the messages stand that are live. Reads as `ops`, across tenants, as all of this module."""
+    """The places of the live messages among these. Reads as `ops`, across tenants, like this whole module."""
     if not message_ids:
         return {}
     with connections["ops"].cursor() as cursor:

@@ -12,7 +12,7 @@ from conversations.mirror.record import Part, chapter_days, chapters_of, days_of
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A key with its version in the record and in the copy; None where it is not."""
+    """A key with its version in PostgreSQL and in the copy; None where it is missing."""
 
     copy: Copy
     tenant_id: UUID
@@ -37,7 +37,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """How many entries a copy should have, and where it does not."""
+    """How many entries a copy should have, and where it differs."""
 
     checked: int
     differences: list[Difference]
@@ -63,7 +63,7 @@ def compare(copy: Copy, tenant_id: UUID) -> Compared:
 
 
 def compare_again(differences: Iterable[Difference]) -> list[Difference]:
-    """What still differs on the days where something did."""
+    """The differences that remain on the days that had any."""
     places = {(one.copy.sink, id(one.copy), one.tenant_id, one.day, one.key.kind): one for one in differences}
     found: list[Difference] = []
     for one in places.values():

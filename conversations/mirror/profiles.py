@@ -34,7 +34,7 @@ class MessageProfiles:
 
     @property
     def all(self) -> tuple[EmbeddingProfile, ...]:
-        """The profiles whose collections have to follow the messages."""
+        """The profiles whose collections must be kept up to date."""
         return (self.served,) if self.filling is None else (self.served, self.filling)
 
 

@@ -47,7 +47,7 @@ Send = Callable[[Sequence[Change]], list[ItemResult]]
 
 
 class RebuildFailed(Exception):
-    """Nothing was switched: what was in use still is."""
+    """The rebuild failed, and nothing was switched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def _embed_all(profile: EmbeddingProfile, send: Send, advance: Advance) -> Rebui
 
 
 def _counted(sink: Sink, due: Sequence[Due], planned: Planned, refused: Sequence[ItemResult]) -> Rebuilt:
-    """What a page came to; refused rows go to the outbox, where they are tried, judged and parked like all others."""
+    """Counts a page; refused rows go to the outbox, to be retried and parked like all others."""
     stale = {one for result in refused for one in planned.satisfies.get(result.key, ())}
     outbox.enqueue(
         sink, [Stale(one.tenant_id, one.entity, one.id, one.version) for one in stale], Reason.REBUILD
@@ -163,7 +163,7 @@ def _counted(sink: Sink, due: Sequence[Due], planned: Planned, refused: Sequence
 
 
 def _send(send: Send, changes: Sequence[Change]) -> list[ItemResult]:
-    """Send until everything is judged; what was refused. StoreUnavailable when the store does not come back."""
+    """Send until every item has a result; returns the refused. StoreUnavailable when the store stays down."""
     refused: list[ItemResult] = []
     deadline = time.monotonic() + PATIENCE
     pause = PAUSE

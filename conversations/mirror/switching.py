@@ -30,7 +30,7 @@ PATIENCE = 60.0  # seconds for transactions that began before a sink was switche
 
 @dataclass(frozen=True)
 class Ensured:
-    """What was done about one store."""
+    """What was changed for one store."""
 
     sink: Sink
     enabled: bool

@@ -122,7 +122,7 @@ def _compare_all(
 
 
 def _settled(sink: Sink, found: list[Difference]) -> list[Difference]:
-    """The differences that remain when what is on its way has had a moment to arrive."""
+    """The differences that remain after changes in flight have had a moment to arrive."""
     deadline = time.monotonic() + SETTLING
     while found and time.monotonic() < deadline and _on_their_way(sink, [one.key.id for one in found]):
         time.sleep(PAUSE)
@@ -152,7 +152,7 @@ def _entity_of(one: Difference) -> int:
 
 
 def _renew(sink: Sink, refused: Sequence[Difference]) -> None:
-    """Bring what a store will not take at the version it had: it remembers for an hour what was deleted by hand."""
+    """Resend with new versions what a store refuses at the old ones: it remembers deletions for an hour."""
     chapters = [one for one in refused if one.key.kind is Kind.CHAPTERS]
     waiting = _raise_versions([one for one in refused if one.key.kind is not Kind.CHAPTERS])
     waiting += _raise_versions_in(chapters)

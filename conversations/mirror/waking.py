@@ -24,7 +24,7 @@ class Waker:
         self._thread: threading.Thread | None = None
 
     def wake(self) -> None:
-        """Returns at once. What it asks for is best effort: the work is written down, and beat looks for it too."""
+        """Returns at once. Best effort: the work is recorded in PostgreSQL, and beat looks for it too."""
         self._asked.set()
         if self._thread is None:
             with self._lock:

@@ -1,4 +1,4 @@
-"""The gate that shuts everybody out while a restore runs."""
+"""The gate that closes API and back office while a restore runs."""
 
 from django.db import models
 

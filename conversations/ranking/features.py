@@ -35,7 +35,7 @@ def words_after(pool: Pool) -> Floats:
 
 
 def session(pool: Pool) -> Floats:
-    """The engine's score of the session; a memory is its own session and stands as high as its words."""
+    """The engine's score of the session; a memory, which has none, is scored by its word overlap."""
     scores = pool.column(lambda c: c.session_score)
     alone = np.array([c.session_id is None for c in pool.candidates])
     return np.where(alone, spread(word_overlap(pool)), spread(scores, among=~alone))

@@ -29,7 +29,7 @@ def record(
     details: dict[str, Any] | None = None,
     using: str = "default",
 ) -> UUID:
-    """Write the event; it stands or falls with the caller's transaction. Returns its id.
+    """Write the event in the caller's transaction, so that it commits with the act; returns its id.
 
     `details` hold counts, ids and names of settings: never content, search words or external ids.
     """

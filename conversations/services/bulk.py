@@ -45,7 +45,7 @@ class MessageChanges:
 
 @dataclass(frozen=True, kw_only=True)
 class Changed:
-    """What was made and changed, as it is now, each in the order of what was asked; and the cases of what goes."""
+    """Created and updated rows in the order of the request, and the erasure cases of deleted ones."""
 
     created: Sequence[Shown] = ()
     updated: Sequence[Shown] = ()
@@ -116,7 +116,7 @@ def _annotate(tenant_id: UUID, patches: Sequence[tuple[UUID, MessagePatch]]) -> 
 
 
 def _locked(tenant_id: UUID, message_ids: Sequence[UUID]) -> dict[UUID, Message]:
-    """The messages by id, locked; sessions first and each by id, as everybody locks who changes messages."""
+    """The messages by id, locked in the order of all changes to messages: sessions first, each by id."""
     wanted = visible_messages(tenant_id).filter(id__in=message_ids)
     sessions = Session.objects.for_tenant(tenant_id).filter(
         id__in=set(wanted.values_list("session_id", flat=True))

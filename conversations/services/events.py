@@ -75,7 +75,7 @@ class Event:
 
 
 def open_cursor(*, tenant_id: UUID, session_id: UUID, last_event: str | None) -> Cursor:
-    """Where a listener begins: after the event it names, else now. NotFound or Erased without such a session."""
+    """Where a listener begins: after the event it names, else now. NotFound or Erased if the session is not there."""
     with tenant_scope(tenant_id):
         session = get_session(tenant_id, session_id)
         if last_event is not None:

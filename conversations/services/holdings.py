@@ -56,7 +56,7 @@ def register(registry: Registry) -> None:
 
 
 class MessageHolding:
-    """What was said. Messages end in the deletion engine, under the law: nothing is left to erase here."""
+    """Messages. The deletion engine erases them, under the law, so that nothing is left to erase here."""
 
     name = "messages"
     tables: Sequence[str] = (Message._meta.db_table,)

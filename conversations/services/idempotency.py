@@ -36,7 +36,7 @@ _TABLE = IdempotencyRecord._meta.db_table
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Whose data an answer shows, and the ids of its rows: when one of them is gone, so is the answer."""
+    """Whose data an answer shows, and the ids of its rows: once one of them is erased, the answer is too."""
 
     owner: KeyOwner
     owner_id: UUID

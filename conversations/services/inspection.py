@@ -75,7 +75,7 @@ def sessions_like(tenant_id: UUID, criteria: Criteria) -> LiveQuerySet[Session]:
 
 
 def sessions_near(tenant_id: UUID, criteria: Criteria) -> LiveQuerySet[Session]:
-    """Those that meet the criteria that an index answers: the others are looked for among them."""
+    """Sessions that meet the indexed criteria; the others are applied to these."""
     sessions = Session.objects.for_tenant(tenant_id)
     if criteria.external_id:
         sessions = sessions.filter(external_id=criteria.external_id)
@@ -146,7 +146,7 @@ def record_search(*, tenant_id: UUID, criteria: Criteria, actor: Actor) -> None:
 
 
 def _meeting(tenant_id: UUID, criteria: Criteria, message_ids: Collection[UUID]) -> set[UUID]:
-    """Those of the messages whose session meets the other criteria, which no store knows."""
+    """The messages whose session meets the other criteria, which are not in the stores."""
     rows = MessageIndex.objects.for_tenant(tenant_id).filter(message_id__in=message_ids)
     session_of = dict(rows.values_list("message_id", "session_id"))
     sessions = sessions_like(tenant_id, criteria).filter(id__in=set(session_of.values()))

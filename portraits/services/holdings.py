@@ -134,7 +134,7 @@ def _customers(tenant_id: UUID, target: Target) -> QuerySet[Session]:
 
 
 def _lock(tenant_id: UUID, customer_ids: Sequence[UUID]) -> list[Customer]:
-    """Customers first, by id: everybody who writes what belongs to one begins like this."""
+    """Lock customers first, by id, as all writers of their data do."""
     rows = Customer.objects.for_tenant(tenant_id).filter(id__in=customer_ids).order_by("id")
     return list(rows.select_for_update(no_key=True))
 

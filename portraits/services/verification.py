@@ -181,7 +181,7 @@ def _compare(tenant_id: UUID, after: UUID) -> list[tuple[UUID, list[str]]]:
 
 
 def _mend(tenant_id: UUID, customer_id: UUID) -> None:
-    """Write what the record says; the customer's lock keeps folding away meanwhile."""
+    """Write the recounted values; the customer's lock excludes folding meanwhile."""
     values: dict[str, Any] = {"tenant": tenant_id, "customer": customer_id, "after": FIRST, "limit": 1}
     with transaction.atomic(using="ops"), connections["ops"].cursor() as cursor:
         for statement in (_LOCK, _PREPARE, _REPAIR):

@@ -59,7 +59,7 @@ class ErasureTask(TenantOwned):
 
 
 class DeferredRecords(TenantOwned):
-    """What one holding knew of a person whom a hold or a legal minimum covers: taken out of it, beyond all use.
+    """Records of one holding that a hold or a legal minimum keeps: moved out of it, beyond all use.
 
     Messages and archive records are deferred where they lie. `since` and `began` are what the law asks for.
     """

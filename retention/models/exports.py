@@ -7,7 +7,7 @@ from retention.enums import ExportKind, ExportState
 
 
 class ExportJob(TenantOwned):
-    """The file lies below `DATA_DIR`, sealed under the key of whom it speaks of; it goes at `expires_at`."""
+    """The file lies below `DATA_DIR`, sealed under the key of the person it is about; it goes at `expires_at`."""
 
     kind = models.CharField(max_length=10, choices=ExportKind.choices)
     customer_id = models.UUIDField(null=True)

@@ -49,7 +49,7 @@ class Reading:
 
 
 class EvidenceReader:
-    """Reads conversations of one tenant under one look at policy and holds. Lives inside a tenant scope."""
+    """Reads conversations of one tenant, with policy and holds read once. Used inside a tenant scope."""
 
     def __init__(self, tenant_id: UUID, *, originals: bool) -> None:
         self._tenant_id, self._originals = tenant_id, originals

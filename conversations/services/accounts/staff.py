@@ -50,7 +50,7 @@ def create_staff(*, username: str, tenant: Tenant, group: str, actor: Actor = SY
 
 
 def update_staff(*, person: Staff, fields: Mapping[str, Any], groups: Sequence[Group], actor: Actor) -> None:
-    """Change somebody of the tenant in scope. Who may no longer sign in is signed out with the next request."""
+    """Change a person of the tenant in scope. One who may no longer sign in is signed out by the next request."""
     for name, value in fields.items():
         setattr(person, name, value)
     person.save(update_fields=list(fields))

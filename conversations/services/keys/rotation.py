@@ -64,7 +64,7 @@ def rewrap_under_master(tenant: Tenant, *, actor: Actor) -> Rotation:
 
 
 def finish_rotations() -> Rotation:
-    """For beat: see to what other processes sealed with a key just retired, and destroy keys whose grace is over."""
+    """For beat: re-encrypt what was still sealed with a retired key, and destroy keys whose grace is over."""
     now, done = ids.now(), Rotation()
     fresh = Q(retired_at__gt=now - timedelta(hours=3), retired_at__lt=now - SETTLING)
     over = Q(retired_at__lt=now - _grace())
@@ -241,7 +241,7 @@ def _grace() -> timedelta:
 
 @contextmanager
 def _alone(tenant_id: UUID) -> Iterator[None]:
-    """Nobody else rotates this tenant's keys meanwhile; the lock goes with the process."""
+    """Exclude other rotations of this tenant's keys; the lock ends with the process."""
     with only_one("key rotation", tenant_id) as alone:
         if not alone:
             raise Conflict("The keys of this tenant are being rotated by another process.")

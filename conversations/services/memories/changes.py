@@ -39,7 +39,7 @@ class MemoryChanges:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoriesChanged:
-    """What was made and changed, as it is now, each in the order of what was asked."""
+    """Created and updated memories, each in the order of the request."""
 
     created: Sequence[Mapping[str, Any]] = ()
     updated: Sequence[Mapping[str, Any]] = ()
@@ -199,7 +199,7 @@ def _write_vector(row: Memory, embedding: Sequence[float] | None, profile: str |
 
 
 def _revise_vector(row: Memory, changes: Mapping[str, Any]) -> None:
-    """What the patch says of vectors; a new content or profile makes an old vector of one's own worthless."""
+    """The patched vector; new content or a new profile invalidates an earlier one that the caller gave."""
     if not changes.keys() & {"content", "embedding", "profile"}:
         return
     profile = changes.get("profile", row.profile)
@@ -229,7 +229,7 @@ def _customers(tenant_id: UUID, given: Iterable[MemoryIn]) -> dict[str, Customer
 
 
 def _by_external_id(tenant_id: UUID, external_ids: Sequence[str]) -> dict[str, Memory]:
-    """What is remembered under these ids. What has expired makes room."""
+    """The memories with these external ids; expired ones release theirs."""
     if not external_ids:
         return {}
     rows = Memory.objects.for_tenant(tenant_id).live().filter(external_id__in=external_ids)

@@ -106,7 +106,7 @@ def values_of(row: NewMessage) -> dict[str, Any]:
 
 
 def columns_of(rows: Sequence[NewMessage]) -> dict[str, list[Any] | None]:
-    """The rows as an array for each column; None where no row has a value, which `unnest` fills up just the same."""
+    """The rows as one array per column; None, which `unnest` fills with nulls, if no row has a value."""
     columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in COLUMNS}
     for name in _JSON:
         columns[name] = [encoded(value) for value in columns[name]]

@@ -230,7 +230,7 @@ def _within(messages: Messages, max_tokens: int | None) -> Messages:
 
 
 def _without_orphans(messages: Messages) -> Messages:
-    """Without leading results whose call was cut off: a model refuses a tool's answer to nothing."""
+    """Without leading tool results whose call was cut off, which models refuse."""
     start = 0
     while start < len(messages) and messages[start]["role"] == Role.TOOL:
         start += 1

@@ -85,7 +85,7 @@ class BackedUp:
 
 
 def keys_file(file: Path) -> Path:
-    """Where the keys of a backup go."""
+    """The path of the file of keys."""
     return file.with_name(f"{file.name}.keys")
 
 

@@ -1,4 +1,4 @@
-"""Shuts everybody out for as long as a restored database must not be served."""
+"""Closes API and back office while a restored database must not be served."""
 
 import time
 from datetime import timedelta
@@ -19,7 +19,7 @@ def read_gate() -> Gate:
 
 
 def close_gate() -> None:
-    """Shut everybody out; when this returns, nobody who was let in before is still served."""
+    """Refuse all requests; when this returns, none that was let in before is still served."""
     before = read_gate()
     if before.state == GateState.OPEN:
         Gate.objects.using("owner").update(state=GateState.LOADING, since=ids.now())

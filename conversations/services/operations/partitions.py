@@ -101,7 +101,7 @@ def _spans_of_strays(entry: Partitioned) -> list[Span]:
 
 
 def default_rows() -> dict[str, int]:
-    """How many rows lie in each DEFAULT partition, where they should not stay: watched by metrics and `doctor`."""
+    """How many rows each DEFAULT partition has, which should be none: watched by metrics and `doctor`."""
     counts = {}
     with connections["ops"].cursor() as cursor:
         for entry in partitioned_tables():

@@ -40,7 +40,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class _Similar:
-    """Scores of sessions, 0 to 1, by their outcome and by what was said in them; and which stores said so."""
+    """Scores of sessions, 0 to 1, by their outcomes and their messages, and the stores that answered."""
 
     scores: Mapping[UUID, float]
     stores: Sequence[str]
@@ -122,7 +122,7 @@ def _solved(asked: Asked, similar: _Similar | None) -> list[Session]:
 
 
 def _last_replies(tenant_id: UUID, sessions: Sequence[Session]) -> Mapping[UUID, dict[str, Any]]:
-    """The last thing that the assistant said in each session, by session."""
+    """The last message of the assistant in each session, by session."""
     rows = visible_messages(tenant_id).filter(
         session_id__in=[session.id for session in sessions], role=Role.ASSISTANT
     )

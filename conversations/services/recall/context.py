@@ -95,7 +95,7 @@ def build_context(*, tenant_id: UUID, session_id: UUID, wanted: Wanted) -> dict[
 
 @dataclass(frozen=True)
 class _About:
-    """What is read with a session."""
+    """What is read together with the session."""
 
     scene: Scene
     summary: dict[str, Any] | None
@@ -158,7 +158,7 @@ def _sought(session: Session, wanted: Wanted, window: Window) -> Sought | None:
 def _recalled(
     sought: Sought, asked: Asked, answers: Answers, wanted: Wanted, window: Window
 ) -> list[dict[str, Any]]:
-    """Hits without what is shown already. Runs inside a tenant scope."""
+    """Hits without those that the window shows already. Runs inside a tenant scope."""
     recent = window.messages if wanted.has(RECENT) else []
     shown_already = frozenset(UUID(str(message["id"])) for message in recent)
     found = weigh(sought, asked, answers)

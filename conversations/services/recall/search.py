@@ -61,7 +61,7 @@ def search(request: SearchRequest) -> dict[str, Any]:
 
 
 def scrubbed_query(tenant_id: UUID, query: str) -> str:
-    """The query as it may leave PostgreSQL: what it says of persons, it says with the mirrors' own placeholders."""
+    """The query as it may leave PostgreSQL: personal data replaced by the same placeholders as in the mirrors."""
     with tenant_scope(tenant_id):
         return Scrubber(tenant_id)(query).text
 
@@ -199,5 +199,5 @@ def _neighbours(tenant_id: UUID, message: dict[str, Any], count: int) -> list[di
 
 
 def query_hash(tenant_id: UUID, query: str) -> bytes:
-    """A keyed hash of a query: the same for the same words, and nobody outside can guess them from it."""
+    """A keyed hash of a query: equal for equal words, and useless for guessing them."""
     return keyring.keyed_hash(tenant_id, "query", query, size=32)

@@ -45,7 +45,7 @@ class Asked:
 
 @dataclass
 class Answers:
-    """What was found, and by whom. `vectors` is None where no vector store looked at messages."""
+    """The candidates, and the stores that answered. `vectors` is None if no vector store searched messages."""
 
     stores: list[str] = field(default_factory=lambda: ["postgresql"])
     degraded: list[str] = field(default_factory=list)

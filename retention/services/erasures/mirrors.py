@@ -175,7 +175,7 @@ def rebuild_vector_files() -> bool:
 
 
 def _keep_alive() -> None:
-    """On the connection that holds the writer's lock: of one that is silent for long it is taken away."""
+    """Use the connection that holds the writer's lock: one that is idle for long loses it."""
     with connections["ops"].cursor() as cursor:
         cursor.execute("SELECT 1")
 
