@@ -13,7 +13,7 @@ from conversations.backends.grouping import GroupBy, Grouping, Interval
 from conversations.enums import Scope
 from conversations.exceptions import Invalid
 from conversations.inputs import Moment, Name
-from conversations.services.recall.answers import Asked, find_answers
+from conversations.services.recall.answers import AnswerSearch, find_answers
 from conversations.services.statistics.analytics import group_sessions
 
 MOST_ANSWERS = 100
@@ -92,7 +92,7 @@ class Answers(TenantView):
     @operation(Scope.READ, query=AnswersQuery, answers={200: AnswersOut})
     def get(self, query: AnswersQuery) -> HttpResponse:
         """Find what closed similar sessions with success."""
-        asked = Asked(
+        asked = AnswerSearch(
             tenant_id=self.principal.tenant_id,
             query=query.query,
             issue_type=query.issue_type,

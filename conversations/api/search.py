@@ -15,7 +15,7 @@ from conversations.enums import Scope
 from conversations.exceptions import Invalid, NotFound
 from conversations.inputs import LanguageTag, Moment, RoleName, ShortText
 from conversations.models import ContextReceipt
-from conversations.services.recall.context import Wanted, build_context, part_names
+from conversations.services.recall.context import ContextOptions, build_context, part_names
 from conversations.services.recall.search import SearchRequest, search
 from conversations.tenancy import tenant_scope
 
@@ -141,14 +141,16 @@ class Context(TenantView):
             raise Invalid.field(
                 "include", f"There is no part {unknown[0]!r}; there are {', '.join(sorted(known))}."
             )
-        wanted = Wanted(
+        options = ContextOptions(
             query=body.query,
             message_limit=body.message_limit,
             recall_limit=body.recall_limit,
             max_tokens=body.max_tokens,
             include=None if body.include is None else frozenset(body.include),
         )
-        return answer(build_context(tenant_id=self.principal.tenant_id, session_id=session_id, wanted=wanted))
+        return answer(
+            build_context(tenant_id=self.principal.tenant_id, session_id=session_id, options=options)
+        )
 
 
 class OneReceipt(TenantView):

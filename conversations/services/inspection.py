@@ -16,7 +16,7 @@ from conversations.ranking import DEFAULT_PROFILE
 from conversations.services import audit
 from conversations.services.customers import find_customer
 from conversations.services.messages.reading import visible_messages
-from conversations.services.recall.pipeline import Sought, find, find_among
+from conversations.services.recall.pipeline import RecallQuery, find, find_among
 from conversations.services.recall.search import scrubbed_query
 from conversations.tenancy import tenant_scope
 
@@ -109,7 +109,7 @@ def search_words(*, tenant_id: UUID, criteria: Criteria, actor: Actor) -> Matche
         if criteria.customer and customer is None:
             record_search(tenant_id=tenant_id, criteria=criteria, actor=actor)
             return Matches()
-        sought = Sought(
+        sought = RecallQuery(
             tenant_id=tenant_id,
             query=scrubbed_query(tenant_id, criteria.words),
             mode="text",  # officers expect the words to appear in the results

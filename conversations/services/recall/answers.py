@@ -15,7 +15,7 @@ from conversations.enums import Role, SessionStatus
 from conversations.models import Message, Session
 from conversations.services.messages.contents import plain_text
 from conversations.services.messages.reading import present, visible_messages
-from conversations.services.recall.pipeline import Found, Sought, find
+from conversations.services.recall.pipeline import RecallQuery, RecallResult, find
 from conversations.services.recall.search import scrubbed_query
 from conversations.services.sessions import present_sessions
 from conversations.tenancy import tenant_scope
@@ -29,7 +29,7 @@ CANDIDATES = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class AnswerSearch:
     """Without a query: the latest."""
 
     tenant_id: UUID
@@ -47,7 +47,7 @@ class _Similar:
     degraded: Sequence[str]
 
 
-def find_answers(asked: Asked) -> dict[str, Any]:
+def find_answers(asked: AnswerSearch) -> dict[str, Any]:
     """Answers best first. Opens tenant scopes of its own; none is open while stores are asked."""
     similar = None if asked.query is None else _similar(asked.tenant_id, asked.query)
     with tenant_scope(asked.tenant_id):
@@ -69,7 +69,7 @@ def find_answers(asked: Asked) -> dict[str, Any]:
 def _similar(tenant_id: UUID, query: str) -> _Similar:
     words = scrubbed_query(tenant_id, query)
     by_outcome = _by_outcome(tenant_id, words)
-    found = find(Sought(tenant_id=tenant_id, query=words, memories=False))
+    found = find(RecallQuery(tenant_id=tenant_id, query=words, memories=False))
     scores: dict[UUID, float] = {}
     for weight, part in ((OUTCOME_WEIGHT, by_outcome.scores), (TURN_WEIGHT, _by_turns(tenant_id, found))):
         best = max(part.values(), default=0.0)
@@ -98,7 +98,7 @@ def _by_outcome(tenant_id: UUID, words: str) -> _Similar:
     raise AssertionError("PostgreSQL always answers")
 
 
-def _by_turns(tenant_id: UUID, found: Found) -> Mapping[UUID, float]:
+def _by_turns(tenant_id: UUID, found: RecallResult) -> Mapping[UUID, float]:
     """The best score of each session's turns, from the first on."""
     ranked = {hit.id: hit.score for hit in found.ranked[:CANDIDATES] if hit.score > 0}
     with tenant_scope(tenant_id):
@@ -109,7 +109,7 @@ def _by_turns(tenant_id: UUID, found: Found) -> Mapping[UUID, float]:
     return best
 
 
-def _solved(asked: Asked, similar: _Similar | None) -> list[Session]:
+def _solved(asked: AnswerSearch, similar: _Similar | None) -> list[Session]:
     """The sessions among them that were closed with success, best first; more than wanted, for some say nothing."""
     rows = Session.objects.for_tenant(asked.tenant_id).live()
     rows = rows.filter(status=SessionStatus.CLOSED, outcome__success=True)

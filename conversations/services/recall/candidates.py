@@ -7,7 +7,7 @@ from uuid import UUID
 from conversations import ids
 from conversations.analysis import TurnFeatures, decode_features
 from conversations.ranking import Candidate, date_text
-from conversations.services.recall.stores import Answers
+from conversations.services.recall.stores import StoreAnswers
 from conversations.services.recall.window_vectors import window_cosines
 from conversations.statements import fetch_all
 
@@ -45,7 +45,7 @@ Place = tuple[UUID, int]
 
 
 def read_candidates(
-    tenant_id: UUID, answers: Answers, question: str | None
+    tenant_id: UUID, answers: StoreAnswers, question: str | None
 ) -> tuple[list[Candidate], list[Candidate]]:
     """The proposed messages that are still indexed and the memories that are current, each in the order proposed.
 

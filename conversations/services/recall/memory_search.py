@@ -19,7 +19,7 @@ from conversations.ports import lifecycle
 from conversations.ranking import Question, Ranked
 from conversations.services.customers import find_customer
 from conversations.services.memories.vectors import named_profile, unit_vector
-from conversations.services.recall.pipeline import Found, Sought, find
+from conversations.services.recall.pipeline import RecallQuery, RecallResult, find
 from conversations.services.recall.search import hydrate, scrubbed_query
 from conversations.tenancy import tenant_scope
 
@@ -39,7 +39,9 @@ def search_memories(tenant_id: UUID, asked: MemorySearch) -> dict[str, Any]:
     profile = named_profile(asked.profile)
     vector = unit_vector(asked.embedding, profile) if asked.embedding is not None else None
     sought = _sought(tenant_id, asked)
-    found = Found.nothing(asked.query or "") if sought is None else _find(sought, asked, profile, vector)
+    found = (
+        RecallResult.nothing(asked.query or "") if sought is None else _find(sought, asked, profile, vector)
+    )
     return {
         "object": "list",
         "data": hydrate(sought, found, asked.top_k) if sought else [],
@@ -49,7 +51,7 @@ def search_memories(tenant_id: UUID, asked: MemorySearch) -> dict[str, Any]:
     }
 
 
-def _sought(tenant_id: UUID, asked: MemorySearch) -> Sought | None:
+def _sought(tenant_id: UUID, asked: MemorySearch) -> RecallQuery | None:
     """What to search for; None for a customer who is unknown or forgotten."""
     customer = None
     if asked.customer_id is not None:
@@ -57,7 +59,7 @@ def _sought(tenant_id: UUID, asked: MemorySearch) -> Sought | None:
             customer = find_customer(tenant_id, asked.customer_id)
             if customer is None or lifecycle().summaries_over(tenant_id, [customer.id]):
                 return None
-    return Sought(
+    return RecallQuery(
         tenant_id=tenant_id,
         query=scrubbed_query(tenant_id, asked.query) if asked.query is not None else "",
         messages=False,
@@ -66,7 +68,9 @@ def _sought(tenant_id: UUID, asked: MemorySearch) -> Sought | None:
     )
 
 
-def _find(sought: Sought, asked: MemorySearch, profile: EmbeddingProfile, vector: Vector | None) -> Found:
+def _find(
+    sought: RecallQuery, asked: MemorySearch, profile: EmbeddingProfile, vector: Vector | None
+) -> RecallResult:
     if vector is None and profile == served_profile():
         return find(sought)
     if vector is None:
@@ -80,7 +84,7 @@ def _find(sought: Sought, asked: MemorySearch, profile: EmbeddingProfile, vector
         question = by_words.question
         stores = list(dict.fromkeys([*by_words.stores, *stores]))
         degraded = list(dict.fromkeys([*by_words.degraded, *degraded]))
-    return Found(ranked, frozenset(hit.id for hit in ranked), question, stores, degraded)
+    return RecallResult(ranked, frozenset(hit.id for hit in ranked), question, stores, degraded)
 
 
 def _fused(*lists: Sequence[Ranked]) -> list[Ranked]:
@@ -94,7 +98,7 @@ def _fused(*lists: Sequence[Ranked]) -> list[Ranked]:
 
 
 def _near(
-    sought: Sought, profile: EmbeddingProfile, vector: Vector, limit: int
+    sought: RecallQuery, profile: EmbeddingProfile, vector: Vector, limit: int
 ) -> tuple[Sequence[VectorHit], list[str], list[str]]:
     """The nearest memories by Milvus, or by PostgreSQL itself where that is off or down."""
     where = SearchFilter(
@@ -117,7 +121,7 @@ def _near(
         return _compared(sought, profile, vector, limit), ["postgresql"], degraded
 
 
-def _compared(sought: Sought, profile: EmbeddingProfile, vector: Vector, limit: int) -> list[VectorHit]:
+def _compared(sought: RecallQuery, profile: EmbeddingProfile, vector: Vector, limit: int) -> list[VectorHit]:
     rows = Memory.objects.for_tenant(sought.tenant_id).current(ids.now())
     asked = {"customer_id": sought.customer_id, "kind": sought.memory_kind}
     rows = rows.filter(**{name: value for name, value in asked.items() if value is not None})

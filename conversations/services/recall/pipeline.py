@@ -20,7 +20,7 @@ from conversations.mirror.profiles import served_profile
 from conversations.ports import lifecycle
 from conversations.ranking import DEFAULT_PROFILE, Question, Ranked, rank
 from conversations.services.recall.candidates import read_candidates
-from conversations.services.recall.stores import Answers, Asked, ask_stores
+from conversations.services.recall.stores import StoreAnswers, StoreQuery, ask_stores
 from conversations.statements import fetch_all
 from conversations.tenancy import tenant_scope
 
@@ -31,7 +31,7 @@ NAMES_LOOKED_AT = 500  # latest messages in which speakers' names are looked for
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sought:
+class RecallQuery:
     """What to search for, and where. `query` is already scrubbed."""
 
     tenant_id: UUID
@@ -65,7 +65,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Found:
+class RecallResult:
     """Hits in order, each a message's or a memory's id, with the stores that answered."""
 
     ranked: Sequence[Ranked]
@@ -75,11 +75,11 @@ class Found:
     degraded: Sequence[str]
 
     @classmethod
-    def nothing(cls, query: str) -> "Found":
+    def nothing(cls, query: str) -> "RecallResult":
         return cls((), frozenset(), Question.parse(query), ("postgresql",), ())
 
 
-def find(sought: Sought) -> Found:
+def find(sought: RecallQuery) -> RecallResult:
     """Search and rank. Opens tenant scopes of its own: none is open while the stores are asked, a second at most."""
     with tenant_scope(sought.tenant_id):
         asked = plan(sought)
@@ -89,8 +89,8 @@ def find(sought: Sought) -> Found:
 
 
 def find_among(
-    sought: Sought, *, most: int, keep: Callable[[Collection[UUID]], Collection[UUID]]
-) -> tuple[Found, bool]:
+    sought: RecallQuery, *, most: int, keep: Callable[[Collection[UUID]], Collection[UUID]]
+) -> tuple[RecallResult, bool]:
     """As `find` by words, of those messages alone that `keep` leaves of the best `most`; whether more were proposed.
 
     For what no store can filter by. `keep` is called inside a tenant scope.
@@ -106,7 +106,7 @@ def find_among(
         return weigh(sought, asked, answers), len(proposed) >= most
 
 
-def plan(sought: Sought, scene: Scene | None = None) -> Asked:
+def plan(sought: RecallQuery, scene: Scene | None = None) -> StoreQuery:
     """What to ask the stores; reads the scene unless it is given. Runs inside a tenant scope."""
     scene = scene or read_scene(sought)
     now = ids.now()
@@ -129,7 +129,7 @@ def plan(sought: Sought, scene: Scene | None = None) -> Asked:
         kind=sought.memory_kind,
         now=now,
     )
-    return Asked(
+    return StoreQuery(
         question=Question.parse(sought.query, names=scene.speakers, language=sought.language),
         messages=messages if sought.messages else None,
         memories=memories if sought.memories and scene.has_memories else None,
@@ -138,7 +138,7 @@ def plan(sought: Sought, scene: Scene | None = None) -> Asked:
     )
 
 
-def weigh(sought: Sought, asked: Asked, answers: Answers) -> Found:
+def weigh(sought: RecallQuery, asked: StoreQuery, answers: StoreAnswers) -> RecallResult:
     """The answers as one ranking: a mode says which stores propose, not how proposals are judged.
 
     Runs inside a tenant scope.
@@ -148,7 +148,7 @@ def weigh(sought: Sought, asked: Asked, answers: Answers) -> Found:
     term_vectors = embedder_for(served_profile()).term_vectors
     ranked = rank(asked.question, messages + memories, DEFAULT_PROFILE, term_vectors)
     memory_ids = frozenset(candidate.id for candidate in memories)
-    return Found(ranked, memory_ids, asked.question, answers.stores, answers.degraded)
+    return RecallResult(ranked, memory_ids, asked.question, answers.stores, answers.degraded)
 
 
 def warm_up() -> None:
@@ -178,7 +178,7 @@ _SCENE = """
 """
 
 
-def read_scene(sought: Sought) -> Scene:
+def read_scene(sought: RecallQuery) -> Scene:
     """One statement. Runs inside a tenant scope."""
     value = sought.session_id or sought.customer_id
     speakers = _OF_NOBODY if value is None else _OF_SESSION if sought.session_id else _OF_CUSTOMER

@@ -16,7 +16,7 @@ from conversations.services.customers import find_customer
 from conversations.services.memories.contents import open_memories
 from conversations.services.messages.contents import Scrubber, plain_text
 from conversations.services.messages.reading import external_ids, present, visible_messages
-from conversations.services.recall.pipeline import Found, Mode, Sought, plan, weigh
+from conversations.services.recall.pipeline import Mode, RecallQuery, RecallResult, plan, weigh
 from conversations.services.recall.stores import ask_stores
 from conversations.tenancy import tenant_scope
 
@@ -42,7 +42,7 @@ class SearchRequest:
 
 def search(request: SearchRequest) -> dict[str, Any]:
     """The answer to a search. Opens two tenant scopes of its own; between them the stores are asked."""
-    found, hits = Found.nothing(request.query), list[dict[str, Any]]()
+    found, hits = RecallResult.nothing(request.query), list[dict[str, Any]]()
     with tenant_scope(request.tenant_id):
         sought = _sought(request)
         asked = plan(sought) if sought else None
@@ -67,8 +67,8 @@ def scrubbed_query(tenant_id: UUID, query: str) -> str:
 
 
 def hydrate(
-    sought: Sought,
-    found: Found,
+    sought: RecallQuery,
+    found: RecallResult,
     limit: int,
     neighbours: int = 0,
     explain: bool = False,
@@ -94,7 +94,7 @@ def hydrate(
     return hits
 
 
-def _sought(request: SearchRequest) -> Sought | None:
+def _sought(request: SearchRequest) -> RecallQuery | None:
     """What to search for; None for an unknown customer. Runs inside a tenant scope."""
     customer = None
     if request.customer_id is not None:
@@ -103,7 +103,7 @@ def _sought(request: SearchRequest) -> Sought | None:
             return None
     # Memories have none of these, so none of them can keep such a filter.
     only_messages = request.session_id or request.role or request.language
-    return Sought(
+    return RecallQuery(
         tenant_id=request.tenant_id,
         query=scrubbed_query(request.tenant_id, request.query),
         mode=request.mode,
@@ -120,7 +120,7 @@ def _sought(request: SearchRequest) -> Sought | None:
 
 
 def _things(
-    sought: Sought, found: Found, chunk: Sequence[Ranked], processing: bool
+    sought: RecallQuery, found: RecallResult, chunk: Sequence[Ranked], processing: bool
 ) -> Mapping[UUID, dict[str, Any]]:
     """Messages and memories of these hits, as they are now and if they may be seen."""
     message_ids = [hit.id for hit in chunk if hit.id not in found.memory_ids]
@@ -142,7 +142,7 @@ def _things(
     return things
 
 
-def _confirmed(sought: Sought) -> Any:
+def _confirmed(sought: RecallQuery) -> Any:
     """Visible messages that keep the filters by PostgreSQL's own word."""
     asked = {
         "customer_id": sought.customer_id,
@@ -155,7 +155,7 @@ def _confirmed(sought: Sought) -> Any:
     return visible_messages(sought.tenant_id).filter(**{k: v for k, v in asked.items() if v is not None})
 
 
-def _confirmed_memories(sought: Sought) -> MemoryQuerySet[Memory]:
+def _confirmed_memories(sought: RecallQuery) -> MemoryQuerySet[Memory]:
     """Current memories that keep the filters by PostgreSQL's own word."""
     rows = Memory.objects.for_tenant(sought.tenant_id).current(ids.now())
     asked = {"kind": sought.memory_kind, "created_at__gte": sought.start, "created_at__lt": sought.end}
@@ -169,7 +169,12 @@ def _confirmed_memories(sought: Sought) -> MemoryQuerySet[Memory]:
 
 
 def _shown(
-    sought: Sought, found: Found, hit: Ranked, thing: dict[str, Any], neighbours: int, explain: bool
+    sought: RecallQuery,
+    found: RecallResult,
+    hit: Ranked,
+    thing: dict[str, Any],
+    neighbours: int,
+    explain: bool,
 ) -> dict[str, Any]:
     text = plain_text(thing["content"])
     shown: dict[str, Any] = {

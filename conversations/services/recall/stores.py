@@ -32,7 +32,7 @@ _beside = ThreadPoolExecutor(max_workers=32, thread_name_prefix="recall")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class StoreQuery:
     """A question, and where to look; a filter of None leaves that kind out."""
 
     question: Question
@@ -44,7 +44,7 @@ class Asked:
 
 
 @dataclass
-class Answers:
+class StoreAnswers:
     """The candidates, and the stores that answered. `vectors` is None if no vector store searched messages."""
 
     stores: list[str] = field(default_factory=lambda: ["postgresql"])
@@ -60,9 +60,9 @@ class Answers:
             self.degraded.append(error.store)
 
 
-def ask_stores(asked: Asked) -> Answers:
+def ask_stores(asked: StoreQuery) -> StoreAnswers:
     """Ask Elasticsearch (or PostgreSQL) by words and Milvus by vector; without vectors, words stand in for them."""
-    answers = Answers()
+    answers = StoreAnswers()
     pending = _Vectors(asked) if asked.by_vector and vector_store(served_profile()) is not None else None
     if asked.by_words or pending is None:
         _ask_by_words(asked, answers)
@@ -76,7 +76,7 @@ def ask_stores(asked: Asked) -> Answers:
     return answers
 
 
-def _ask_by_words(asked: Asked, answers: Answers) -> None:
+def _ask_by_words(asked: StoreQuery, answers: StoreAnswers) -> None:
     store = search_store()
     if store is not None:
         try:
@@ -96,7 +96,7 @@ def _ask_by_words(asked: Asked, answers: Answers) -> None:
     )
 
 
-def _ask_engine(engine: LexicalSearch, asked: Asked, answers: Answers) -> None:
+def _ask_engine(engine: LexicalSearch, asked: StoreQuery, answers: StoreAnswers) -> None:
     words, limits = asked.question.stripped, DEFAULT_PROFILE
     memories = asked.memories
     pending: Future[Hits] | None = None
@@ -114,11 +114,11 @@ def _ask_engine(engine: LexicalSearch, asked: Asked, answers: Answers) -> None:
 class _Vectors:
     """Milvus, asked from another thread while this one asks by words."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: StoreQuery) -> None:
         self._asked = asked
         self._pending = _beside.submit(self._ask)
 
-    def collect(self, answers: Answers) -> None:
+    def collect(self, answers: StoreAnswers) -> None:
         """Wait, and note what was found; StoreUnavailable when Milvus does not answer."""
         messages, memories = self._pending.result()
         answers.vectors, answers.memory_vectors = messages, memories

@@ -10,7 +10,7 @@ import pytest
 from conversations.memory_inputs import MemoryIn
 from conversations.models import Session, Tenant
 from conversations.services.memories.changes import create_memories
-from conversations.services.recall.context import Wanted, build_context
+from conversations.services.recall.context import ContextOptions, build_context
 from portraits.inputs import PortraitPatch, TraitIn
 from portraits.services.portraits import patch_portrait
 from retention.services.policies import expiries
@@ -67,8 +67,8 @@ def remember(tenant: Tenant, count: int) -> Session:
 
 
 def whole_context(tenant: Tenant, session: Session) -> dict[str, Any]:
-    wanted = Wanted(recall_limit=50, message_limit=1)
-    answer = build_context(tenant_id=tenant.id, session_id=session.id, wanted=wanted)
+    options = ContextOptions(recall_limit=50, message_limit=1)
+    answer = build_context(tenant_id=tenant.id, session_id=session.id, options=options)
     assert answer["portrait"]["traits"]
     assert answer["preferences"] == {"colour": "red"}
     assert {hit["kind"] for hit in answer["recalled"]} == {"message", "memory"}

@@ -8,7 +8,7 @@ from conversations.backends.values import Kind
 from conversations.memory_inputs import MemoryIn
 from conversations.models import Message
 from conversations.services.memories.changes import create_memories
-from conversations.services.recall.context import Wanted, build_context
+from conversations.services.recall.context import ContextOptions, build_context
 from conversations.services.recall.pipeline import warm_up
 from conversations.services.recall.search import SearchRequest, search
 from conversations.tenancy import tenant_scope
@@ -215,7 +215,7 @@ def test_recall_in_a_context_leaves_out_what_the_window_shows(tenant):
     drain_all()
 
     context = build_context(
-        tenant_id=tenant.id, session_id=session.id, wanted=Wanted(query="bees", recall_limit=5)
+        tenant_id=tenant.id, session_id=session.id, options=ContextOptions(query="bees", recall_limit=5)
     )
 
     recalled = [hit["message"]["id"] for hit in context["recalled"]]
