@@ -18,7 +18,7 @@ _SENTENCE = re.compile(r"[^.!?。！？…\n]{1,4000}[.!?。！？…]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Utterance:
     """What a customer said in one message; scrubbed."""
 
     message_id: UUID
@@ -41,7 +41,7 @@ class _Sentence:
     words: frozenset[str]
 
 
-def extract(said: Sequence[Said]) -> Extract | None:
+def extract(said: Sequence[Utterance]) -> Extract | None:
     """Up to four sentences; None when nothing of weight was said.
 
     A word weighs by how many of the sentences have it, as in SumBasic (Nenkova and Vanderwende 2005): what comes up
@@ -65,7 +65,7 @@ def extract(said: Sequence[Said]) -> Extract | None:
     )
 
 
-def _sentences(said: Sequence[Said]) -> list[_Sentence]:
+def _sentences(said: Sequence[Utterance]) -> list[_Sentence]:
     found: list[_Sentence] = []
     for message in said:
         for match in _SENTENCE.finditer(message.text):

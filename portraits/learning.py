@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import structs
 
 from portraits.enums import Provenance
-from portraits.rules import Heard, Observation, Rule, observe
+from portraits.rules import AnnotatedMessage, Observation, Rule, observe
 from portraits.state import KnownTrait, Purchase, Sentiment, State, Summary
 
 ENOUGH_SOURCES = 10  # messages named as evidence of one trait; more would only create versions
@@ -26,7 +26,7 @@ class Learned:
     purchases: list[Purchase] = field(default_factory=list)
 
 
-def learn(heard: Iterable[Heard], rules: Sequence[Rule], was_shown: WasShown) -> Learned:
+def learn(heard: Iterable[AnnotatedMessage], rules: Sequence[Rule], was_shown: WasShown) -> Learned:
     """What these messages, oldest first, say of a customer.
 
     What an agent had been shown before proves nothing when it says so: it may only repeat it.

@@ -54,7 +54,7 @@ class Rule(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heard:
+class AnnotatedMessage:
     """What a message carries beside its text."""
 
     message_id: UUID
@@ -74,7 +74,7 @@ class Observation:
     name: str
     value: Any
     confidence: float
-    heard: Heard
+    heard: AnnotatedMessage
 
 
 _NO_TRAITS = ("confidence", "score", "model", "version", "duration", "duration_seconds")
@@ -127,7 +127,7 @@ def parse_rules(given: Any) -> tuple[Rule, ...]:
     return DEFAULT_RULES if given is None else msgspec.convert(given, tuple[Rule, ...])
 
 
-def observe(heard: Heard, rules: Sequence[Rule]) -> Iterator[Observation]:
+def observe(heard: AnnotatedMessage, rules: Sequence[Rule]) -> Iterator[Observation]:
     """What the rules observe in a message, in the order of the table; of a mood only the first observation."""
     in_a_mood = False
     for rule in rules:
@@ -139,7 +139,7 @@ def observe(heard: Heard, rules: Sequence[Rule]) -> Iterator[Observation]:
             yield found
 
 
-def _found(heard: Heard, rule: Rule) -> Iterator[Observation]:
+def _found(heard: AnnotatedMessage, rule: Rule) -> Iterator[Observation]:
     for root, confidence in _roots(heard, rule):
         for key, value in _entries(root, rule.path):
             if key in rule.without:
@@ -148,7 +148,7 @@ def _found(heard: Heard, rule: Rule) -> Iterator[Observation]:
                 yield Observation(rule.to, rule.name.replace("*", key)[:200], clean, confidence, heard)
 
 
-def _roots(heard: Heard, rule: Rule) -> Iterator[tuple[Any, float]]:
+def _roots(heard: AnnotatedMessage, rule: Rule) -> Iterator[tuple[Any, float]]:
     """What the rule's source has to say, with the confidence it says it with."""
     kind, _, name = rule.source.partition(":")
     if kind == "intent":

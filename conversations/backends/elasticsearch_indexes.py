@@ -15,7 +15,7 @@ from conversations.documents import index_body
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class IndexState:
     """Our indices, and which of them are behind each alias."""
 
     indices: list[str]
@@ -103,25 +103,25 @@ class IndexFamily:
         for index in self._look().indices:
             self._client.indices.delete(index=index, ignore_unavailable=True)
 
-    def _remove_impostor(self, alias: str, seen: Seen) -> None:
+    def _remove_impostor(self, alias: str, seen: IndexState) -> None:
         # A write or delete without its alias makes an index of that name, its mapping guessed by the server.
         if alias in seen.indices:
             self._client.indices.delete(index=alias)
 
-    def _look(self) -> Seen:
+    def _look(self) -> IndexState:
         """One look at all our indices, closed ones included."""
         answer = self._client.indices.get(
             index=f"{self._prefix}-*", features="aliases", expand_wildcards=["open", "closed"]
         )
         # Another installation's prefix may begin with ours.
         ours = {alias for kind in Kind for alias in (self.alias(kind), self.next_alias(kind))}
-        seen = Seen([name for name in answer if name in ours or _is_numbered(name, ours)], {})
+        seen = IndexState([name for name in answer if name in ours or _is_numbered(name, ours)], {})
         for index in seen.indices:
             for alias in answer[index]["aliases"]:
                 seen.behind.setdefault(alias, []).append(index)
         return seen
 
-    def _create(self, kind: Kind, alias: str, seen: Seen) -> str:
+    def _create(self, kind: Kind, alias: str, seen: IndexState) -> str:
         # Numbered after what was seen when the index was missing: who else saw that takes the same name.
         number = max(seen.numbers(self.alias(kind)).values(), default=0) + 1
         index = f"{self.alias(kind)}-{number:06}"

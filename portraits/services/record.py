@@ -13,9 +13,9 @@ from conversations.exceptions import KeyDestroyed
 from conversations.models import Message
 from conversations.services.messages.contents import Scrubber, unseal_messages
 from conversations.services.messages.reading import visible_messages
-from portraits.extracts import Said
+from portraits.extracts import Utterance
 from portraits.prompts import without_shown
-from portraits.rules import Heard
+from portraits.rules import AnnotatedMessage
 
 MOST_SAID = 100  # latest messages of a customer that a summary is made from
 
@@ -24,8 +24,8 @@ MOST_SAID = 100  # latest messages of a customer that a summary is made from
 class Record:
     """The latest messages of a customer, oldest first; `said` is in their own words, scrubbed."""
 
-    heard: Sequence[Heard]
-    said: Sequence[Said]
+    heard: Sequence[AnnotatedMessage]
+    said: Sequence[Utterance]
 
     @property
     def message_ids(self) -> frozenset[UUID]:
@@ -42,8 +42,8 @@ def read_record(tenant_id: UUID, customer_id: UUID) -> Record:
     return Record(heard, said[-MOST_SAID:])
 
 
-def _heard(row: Message, attachments: Sequence[dict[str, Any]]) -> Heard:
-    return Heard(
+def _heard(row: Message, attachments: Sequence[dict[str, Any]]) -> AnnotatedMessage:
+    return AnnotatedMessage(
         message_id=row.id,
         session_id=row.session_id,
         at=row.created_at,
@@ -54,10 +54,10 @@ def _heard(row: Message, attachments: Sequence[dict[str, Any]]) -> Heard:
     )
 
 
-def _said(row: Message) -> Said | None:
+def _said(row: Message) -> Utterance | None:
     """A customer's own words, without blocks of a context that were sent back."""
     text = without_shown("\n".join(filter(None, (row.scrubbed, row.scrubbed_attachments))))
-    return Said(row.id, text) if text.strip() else None
+    return Utterance(row.id, text) if text.strip() else None
 
 
 def _attachments(tenant_id: UUID, rows: Sequence[Message]) -> dict[UUID, list[dict[str, Any]]]:

@@ -15,7 +15,7 @@ from conversations.models import Customer
 from conversations.tenancy import tenant_scope
 from portraits.backends.language_model import LanguageModel, ModelUnavailable, Reading, language_model
 from portraits.enums import Provenance, Work
-from portraits.extracts import Said, extract
+from portraits.extracts import Utterance, extract
 from portraits.learning import learn, with_learned, with_model_traits, with_summary
 from portraits.models import Portrait
 from portraits.rules import parse_rules
@@ -119,7 +119,7 @@ def describe_portrait(tenant_id: UUID, customer_id: UUID, model: LanguageModel) 
         )
 
 
-def _described(state: State, reading: Reading, said: list[Said]) -> State:
+def _described(state: State, reading: Reading, said: list[Utterance]) -> State:
     summary = reading.summary.strip()
     if summary:
         sources = tuple(one.message_id for one in said)
@@ -127,7 +127,7 @@ def _described(state: State, reading: Reading, said: list[Said]) -> State:
     return with_model_traits(state, _read_traits(reading, said))
 
 
-def _read_traits(reading: Reading, said: list[Said]) -> list[KnownTrait]:
+def _read_traits(reading: Reading, said: list[Utterance]) -> list[KnownTrait]:
     """Traits that name a message which was sent; others rest on nothing."""
     traits = []
     for read in reading.traits:
@@ -164,9 +164,9 @@ def _is_behind(state: State, record: Record) -> bool:
     return bool(record.said) and is_ours and record.said[-1].message_id not in read
 
 
-def _latest(said: Collection[Said]) -> list[Said]:
+def _latest(said: Collection[Utterance]) -> list[Utterance]:
     """The latest words, oldest first, within what a model gets to read."""
-    kept: list[Said] = []
+    kept: list[Utterance] = []
     room = MOST_SENT
     for one in reversed(list(said)):
         room -= len(one.text)

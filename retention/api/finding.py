@@ -14,7 +14,7 @@ from conversations.services.messages.reading import external_ids
 from conversations.tenancy import tenant_scope
 from retention.api.shapes import Reason
 from retention.api.views import ComplianceView
-from retention.services.finding import Found, Mention, State, find_person
+from retention.services.finding import FindResult, Mention, State, find_person
 
 
 class FindIn(Struct, forbid_unknown_fields=True):
@@ -70,7 +70,7 @@ class Find(ComplianceView):
             return answer(_show(tenant_id, found))
 
 
-def _show(tenant_id: UUID, found: Found) -> FoundOut:
+def _show(tenant_id: UUID, found: FindResult) -> FoundOut:
     named = {session.customer_id for session in found.sessions}
     named |= {mention.customer_id for mention in (*found.messages, *found.memories)}
     customers = external_ids(tenant_id, named)

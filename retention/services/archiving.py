@@ -30,7 +30,7 @@ JSON_COLUMNS = ("usage", "agent_responses", "metadata", "pii")
 SLICE = 100  # messages that are packed while PostgreSQL stores those before them
 
 
-class Kept(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class ArchivedContent(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What a record says beyond its columns. JSON stays the text it was; new fields go to the end."""
 
     said: msgspec.Raw  # msgpack [content, attachments], byte for byte what the message had sealed
@@ -72,7 +72,7 @@ class Source(msgspec.Struct, frozen=True, gc=False):
     occurred_at: datetime | None
 
 
-class Packed(msgspec.Struct, frozen=True, gc=False):
+class PackedMessage(msgspec.Struct, frozen=True, gc=False):
     """What an archive record has beside the columns it copies from its message."""
 
     id: UUID
@@ -86,7 +86,7 @@ class Packed(msgspec.Struct, frozen=True, gc=False):
 class Packing:
     """Records to write. A message whose key was destroyed is unreadable and in neither list."""
 
-    records: list[Packed] = field(default_factory=list)
+    records: list[PackedMessage] = field(default_factory=list)
     broken: set[UUID] = field(
         default_factory=set
     )  # cannot be decrypted although the key exists: kept as evidence
@@ -111,7 +111,7 @@ def open_record(record: ArchiveRecord, *, customer: str | None) -> dict[str, Any
     """The message as it was, field by field; of a `scrubbed` record what was left of it."""
     sealed = bytes(record.sealed)
     plain = decompress(keyring.unseal(record.tenant_id, sealed, archive_aad(record.tenant_id, record.id)))
-    kept = msgspec.msgpack.decode(plain, type=Kept)
+    kept = msgspec.msgpack.decode(plain, type=ArchivedContent)
     content, attachments = msgspec.msgpack.decode(kept.said)
     row = _Row(record, kept)
     return presenters.message(row, content=content, attachments=attachments, customer=customer)
@@ -124,7 +124,7 @@ def archive_aad(tenant_id: UUID, record_id: UUID) -> bytes:
 class _Row:
     """A record and what it keeps, read like the row of the message."""
 
-    def __init__(self, record: ArchiveRecord, kept: Kept) -> None:
+    def __init__(self, record: ArchiveRecord, kept: ArchivedContent) -> None:
         self._record, self._kept = record, kept
 
     def __getattr__(self, name: str) -> Any:
@@ -156,13 +156,13 @@ class _Packer:
                 packing.broken.add(source.id)
         return packing
 
-    def _record(self, source: Source, key: DataKeyMaterial) -> Packed:
+    def _record(self, source: Source, key: DataKeyMaterial) -> PackedMessage:
         """SealBroken when the message does not open."""
         said = crypto.unseal(source.sealed, key=key, aad=message_aad(self._tenant_id, source.id))
         kept = _kept(source, said) if self._mode is ArchiveMode.SEALED else self._scrubbed(source)
         plain = msgspec.msgpack.encode(kept)
         scrubbed = "\n".join(filter(None, (source.scrubbed, source.scrubbed_attachments)))
-        return Packed(
+        return PackedMessage(
             id=source.id,
             sealed=crypto.seal(compress(plain), key=key, aad=archive_aad(self._tenant_id, source.id)),
             scrubbed=scrubbed,
@@ -170,7 +170,7 @@ class _Packer:
             document=tsvector(lexemes(scrubbed)),
         )
 
-    def _scrubbed(self, source: Source) -> Kept:
+    def _scrubbed(self, source: Source) -> ArchivedContent:
         """Without a name and ids of the customer's making, with placeholders for every identifier."""
         text = source.scrubbed_attachments
         attachments = [{"kind": "file", "text": text}] if text else None
@@ -194,8 +194,8 @@ class _Packer:
         return self._scrubber.digest(kind, normalised)[:3].hex()
 
 
-def _kept(source: Source, said: bytes) -> Kept:
-    return Kept(
+def _kept(source: Source, said: bytes) -> ArchivedContent:
+    return ArchivedContent(
         said=msgspec.Raw(said),
         name=source.name,
         external_id=source.external_id,

@@ -40,7 +40,7 @@ class Mention:
 
 
 @dataclass(frozen=True)
-class Found:
+class FindResult:
     customers: Sequence[Customer]
     sessions: Sequence[Session]
     messages: Sequence[Mention]
@@ -48,7 +48,7 @@ class Found:
     truncated: bool
 
 
-def find_person(*, tenant_id: UUID, identifier: str, reason: str, actor: Actor) -> Found:
+def find_person(*, tenant_id: UUID, identifier: str, reason: str, actor: Actor) -> FindResult:
     """What mentions an e-mail address, a phone, card or id number; audited with the reason, never with the identifier.
 
     Customers are those that are known by it and those whose messages mention it. Invalid when the text is no
@@ -79,7 +79,7 @@ def find_person(*, tenant_id: UUID, identifier: str, reason: str, actor: Actor) 
     return found
 
 
-def _look(tenant_id: UUID, digests: Sequence[bytes]) -> Found:
+def _look(tenant_id: UUID, digests: Sequence[bytes]) -> FindResult:
     mentions = Q(identifiers__overlap=list(digests))
     expiry, now = lifecycle().expiry(tenant_id), ids.now()
     rows = Message.objects.for_tenant(tenant_id).filter(mentions)
@@ -95,7 +95,7 @@ def _look(tenant_id: UUID, digests: Sequence[bytes]) -> Found:
     named = {mention.customer_id for mention in (*messages, *memories)} - {None}
     customers = Customer.objects.for_tenant(tenant_id).filter(mentions | Q(id__in=named))
     sessions = Session.objects.for_tenant(tenant_id).filter(id__in={m.session_id for m in messages})
-    return Found(
+    return FindResult(
         customers=_newest(customers.filter(external_id__isnull=False)),
         sessions=_newest(sessions),
         messages=messages[:LARGEST],

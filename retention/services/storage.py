@@ -42,7 +42,7 @@ _ROWS = """
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StorageShare:
     """A tenant's share: bytes now, and about how many at the horizon."""
 
     name: str
@@ -51,7 +51,7 @@ class Stored:
     forecast: int
 
 
-def read_storage(tenant_id: UUID) -> list[Stored]:
+def read_storage(tenant_id: UUID) -> list[StorageShare]:
     """By class; estimates. Runs inside a tenant scope."""
     policy = policy_in_force(tenant_id, ids.now())
     daily = read_activity(tenant_id).total / DAYS
@@ -60,7 +60,7 @@ def read_storage(tenant_id: UUID) -> list[Stored]:
     for name, tables in TABLES.items():
         each = sum(sizes[table][0] / max(sizes[table][1], rows[name], FEWEST) for table in tables)
         now = rows[name] * each
-        found.append(Stored(name, rows[name], int(now), int(_later(name, now, daily * each, policy))))
+        found.append(StorageShare(name, rows[name], int(now), int(_later(name, now, daily * each, policy))))
     return found
 
 

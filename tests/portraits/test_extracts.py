@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conversations.services.recall import context
-from portraits.extracts import LONGEST_SENTENCE, MOST_SENTENCES, Said, extract
+from portraits.extracts import LONGEST_SENTENCE, MOST_SENTENCES, Utterance, extract
 from portraits.prompts import DATA, KNOWN, PREFERS, render_portrait, render_preferences, without_shown
 
 
-def said(*texts: str) -> list[Said]:
-    return [Said(UUID(int=number), text) for number, text in enumerate(texts, 1)]
+def said(*texts: str) -> list[Utterance]:
+    return [Utterance(UUID(int=number), text) for number, text in enumerate(texts, 1)]
 
 
 def test_what_comes_up_again_is_what_it_is_about():

@@ -9,24 +9,24 @@ from msgspec import structs
 
 from portraits.enums import Provenance
 from portraits.learning import learn, with_learned, with_model_traits, with_summary
-from portraits.rules import DEFAULT_RULES, Heard
+from portraits.rules import DEFAULT_RULES, AnnotatedMessage
 from portraits.state import KnownTrait, Sentiment, State, Summary, trend_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SESSION = UUID(int=99)
 
 
-def heard(number: int, **preferences) -> Heard:
+def heard(number: int, **preferences) -> AnnotatedMessage:
     agents = {"memory_agent": {"preferences": preferences}}
     at = START + timedelta(minutes=number)
-    return Heard(message_id=UUID(int=number), session_id=SESSION, at=at, agents=agents)
+    return AnnotatedMessage(message_id=UUID(int=number), session_id=SESSION, at=at, agents=agents)
 
 
 def never(_seen) -> bool:
     return False
 
 
-def learnt(state: State, *messages: Heard) -> State:
+def learnt(state: State, *messages: AnnotatedMessage) -> State:
     learned = learn(messages, DEFAULT_RULES, never)
     return with_learned(state, learned, {one.message_id for one in messages})
 

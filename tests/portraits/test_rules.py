@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from portraits.rules import DEFAULT_RULES, Heard, Rule, observe, parse_rules
+from portraits.rules import DEFAULT_RULES, AnnotatedMessage, Rule, observe, parse_rules
 
 NINE_AGENTS = {
     "compliance_agent": {"status": "approved", "flags": ["allergy"]},
@@ -21,8 +21,8 @@ NINE_AGENTS = {
 }
 
 
-def heard(**fields) -> Heard:
-    return Heard(
+def heard(**fields) -> AnnotatedMessage:
+    return AnnotatedMessage(
         message_id=UUID(int=1), session_id=UUID(int=2), at=datetime(2026, 1, 1, tzinfo=UTC), **fields
     )
 

@@ -76,7 +76,7 @@ class OpenSession:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class PreparedMessage:
     """A message, scrubbed, with the id of its session here."""
 
     record: ImportedMessage
@@ -85,7 +85,7 @@ class Ready:
 
 
 @dataclass
-class Stored:
+class StoreResult:
     """How many messages were stored, how many existed already, and which were refused, with code and detail."""
 
     stored: int = 0
@@ -94,19 +94,19 @@ class Stored:
 
 
 def store_messages(
-    tenant_id: UUID, ledger: Ledger, ready: Sequence[Ready], *, meanwhile: Callable[[], None]
-) -> Stored:
+    tenant_id: UUID, ledger: Ledger, ready: Sequence[PreparedMessage], *, meanwhile: Callable[[], None]
+) -> StoreResult:
     """Append the messages to their sessions, in order. None of them is in the ledger. Runs inside a tenant scope.
 
     `meanwhile` is called while PostgreSQL works.
     """
-    result = Stored()
+    result = StoreResult()
     if not ready:
         return result
     _name_customers(tenant_id, ready)
     sessions = _lock(tenant_id, {one.session_id for one in ready})
     existing, erased = _known(tenant_id, ready), _erased(tenant_id, ready)
-    by_session: defaultdict[UUID, list[Ready]] = defaultdict(list)
+    by_session: defaultdict[UUID, list[PreparedMessage]] = defaultdict(list)
     for one in ready:
         if (problem := _problem(tenant_id, one, sessions, erased)) is not None:
             result.refused.append((one.record, *problem))
@@ -132,7 +132,7 @@ def store_messages(
 _PENDING = UUID(int=0)
 
 
-def _name_customers(tenant_id: UUID, ready: Sequence[Ready]) -> None:
+def _name_customers(tenant_id: UUID, ready: Sequence[PreparedMessage]) -> None:
     """Name the customer of sessions whose customer only a later line has."""
     named = {one.session_id: one.record.customer for one in ready if one.record.customer is not None}
     nameless = Session.objects.for_tenant(tenant_id).live().filter(id__in=list(named), customer__isnull=True)
@@ -145,7 +145,7 @@ def _lock(tenant_id: UUID, session_ids: set[UUID]) -> dict[UUID, OpenSession]:
     return {row[0]: OpenSession(*row) for row in rows}
 
 
-def _known(tenant_id: UUID, ready: Sequence[Ready]) -> dict[object, UUID]:
+def _known(tenant_id: UUID, ready: Sequence[PreparedMessage]) -> dict[object, UUID]:
     """Existing messages, by session and external id, and by their own id."""
     named = [one for one in ready if one.record.given.external_id is not None]
     own = _own_ids(ready)
@@ -163,7 +163,7 @@ def _known(tenant_id: UUID, ready: Sequence[Ready]) -> dict[object, UUID]:
     }
 
 
-def _erased(tenant_id: UUID, ready: Sequence[Ready]) -> set[object]:
+def _erased(tenant_id: UUID, ready: Sequence[PreparedMessage]) -> set[object]:
     """Messages that were deleted or erased, by the digests of their external ids and by their own ids."""
     if not Tombstone.objects.for_tenant(tenant_id).filter(kind="message").exists():
         return set()  # as in most imports; digests are not free
@@ -173,12 +173,12 @@ def _erased(tenant_id: UUID, ready: Sequence[Ready]) -> set[object]:
     return {name for object_id, digest in rows for name in (str(object_id), bytes(digest or b""))}
 
 
-def _own_ids(ready: Sequence[Ready]) -> list[UUID]:
+def _own_ids(ready: Sequence[PreparedMessage]) -> list[UUID]:
     return [UUID(name) for one in ready if is_uuid(name := one.record.source_id)]
 
 
 def _problem(
-    tenant_id: UUID, one: Ready, sessions: Mapping[UUID, OpenSession], erased: set[object]
+    tenant_id: UUID, one: PreparedMessage, sessions: Mapping[UUID, OpenSession], erased: set[object]
 ) -> tuple[str, str] | None:
     session = sessions.get(one.session_id)
     if session is None:
@@ -194,7 +194,7 @@ def _rows(
     tenant_id: UUID,
     ledger: Ledger,
     sessions: Mapping[UUID, OpenSession],
-    by_session: Mapping[UUID, Sequence[Ready]],
+    by_session: Mapping[UUID, Sequence[PreparedMessage]],
 ) -> dict[UUID, list[NewMessage]]:
     owners = {
         session_id: key_owner(sessions[session_id].customer_id, session_id) for session_id in by_session
@@ -241,7 +241,7 @@ def _values(
     }
 
 
-def _digest(tenant_id: UUID, one: Ready) -> bytes | None:
+def _digest(tenant_id: UUID, one: PreparedMessage) -> bytes | None:
     external_id = one.record.given.external_id
     if external_id is None:
         return None

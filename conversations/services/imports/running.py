@@ -28,7 +28,7 @@ from conversations.models import Memory
 from conversations.ports import Transfer, registry
 from conversations.services.customers import ensure_customers
 from conversations.services.imports.ledger import Ledger
-from conversations.services.imports.messages import Ready, store_messages
+from conversations.services.imports.messages import PreparedMessage, store_messages
 from conversations.services.imports.sessions import Sessions, find_or_make_sessions
 from conversations.services.late_arrivals import late_customers
 from conversations.services.memories.changes import create_memories
@@ -198,7 +198,7 @@ class _Storing:
                 )
 
     def _store_messages(self, sessions: Sessions, messages: Sequence[ImportedMessage]) -> None:
-        ready: dict[bytes, Ready] = {}
+        ready: dict[bytes, PreparedMessage] = {}
         for one in messages:
             session_id = sessions.of(one.session)
             if session_id is None:
@@ -206,7 +206,7 @@ class _Storing:
             elif one.key in ready:
                 self.report.skipped += 1
             else:
-                ready[one.key] = Ready(one, self.batch.prepared[id(one)], session_id)
+                ready[one.key] = PreparedMessage(one, self.batch.prepared[id(one)], session_id)
         result = store_messages(self.tenant_id, self.ledger, list(ready.values()), meanwhile=self.meanwhile)
         self.report.stored += result.stored
         self.report.skipped += result.skipped

@@ -21,7 +21,7 @@ from conversations.statements import insert_rows
 
 
 @dataclass(frozen=True)
-class Wanted:
+class BatchSession:
     """A session of a batch, from a line of its own or from its messages alone."""
 
     key: bytes
@@ -56,7 +56,7 @@ def find_or_make_sessions(
         return result
     existing = _existing(tenant_id, new)
     erasures = _erasures(tenant_id, new)
-    make: list[Wanted] = []
+    make: list[BatchSession] = []
     for one in new:
         session_id = next((existing[name] for name in one.names if name in existing), None)
         if session_id is not None:
@@ -69,13 +69,15 @@ def find_or_make_sessions(
     return result
 
 
-def _wanted(lines: Sequence[ImportedSession], messages: Sequence[ImportedMessage]) -> dict[bytes, Wanted]:
+def _wanted(
+    lines: Sequence[ImportedSession], messages: Sequence[ImportedMessage]
+) -> dict[bytes, BatchSession]:
     """Each session once. What messages say of their session is used only where it has no line."""
-    wanted: dict[bytes, Wanted] = {}
+    wanted: dict[bytes, BatchSession] = {}
     by_name: dict[str, bytes] = {}
     for line in lines:
         names = tuple(dict.fromkeys(n for n in (line.source_id, line.given.external_id) if n is not None))
-        wanted.setdefault(line.key, Wanted(line.key, names, line.given, line.end))
+        wanted.setdefault(line.key, BatchSession(line.key, names, line.given, line.end))
         by_name |= dict.fromkeys(names, line.key)
     implied: dict[str, SessionIn] = {}
     for message in messages:
@@ -87,11 +89,11 @@ def _wanted(lines: Sequence[ImportedSession], messages: Sequence[ImportedMessage
         if at is not None and (given.created_at is None or at < given.created_at):
             given.created_at = at
     for name, given in implied.items():
-        wanted[session_identity(name)] = Wanted(session_identity(name), (name,), given)
+        wanted[session_identity(name)] = BatchSession(session_identity(name), (name,), given)
     return wanted
 
 
-def _existing(tenant_id: UUID, new: Sequence[Wanted]) -> dict[str, UUID]:
+def _existing(tenant_id: UUID, new: Sequence[BatchSession]) -> dict[str, UUID]:
     """Existing sessions by external id, and by id: an export may be imported where it was made."""
     names = {name for one in new for name in one.names}
     rows = Session.objects.for_tenant(tenant_id).live()
@@ -104,7 +106,7 @@ def _existing(tenant_id: UUID, new: Sequence[Wanted]) -> dict[str, UUID]:
     return existing
 
 
-def _erasures(tenant_id: UUID, new: Sequence[Wanted]) -> dict[object, datetime]:
+def _erasures(tenant_id: UUID, new: Sequence[BatchSession]) -> dict[object, datetime]:
     """When sessions of these ids and external ids were last erased."""
     digests = [external_digest(tenant_id, "session", name) for one in new for name in one.names]
     own = [UUID(name) for one in new for name in one.names if is_uuid(name)]
@@ -116,7 +118,7 @@ def _erasures(tenant_id: UUID, new: Sequence[Wanted]) -> dict[object, datetime]:
     return erasures | dict(rows.filter(object_id__in=own).values_list("object_id", "created_at"))
 
 
-def _is_late(tenant_id: UUID, one: Wanted, erasures: Mapping[object, datetime]) -> bool:
+def _is_late(tenant_id: UUID, one: BatchSession, erasures: Mapping[object, datetime]) -> bool:
     if any(is_uuid(name) and UUID(name) in erasures for name in one.names):
         return True
     external_id, made_at = one.given.external_id, one.given.created_at
@@ -126,7 +128,7 @@ def _is_late(tenant_id: UUID, one: Wanted, erasures: Mapping[object, datetime]) 
     return erased_at is not None and erased_at > made_at
 
 
-def _make(tenant_id: UUID, ledger: Ledger, wanted: Sequence[Wanted], result: Sessions) -> None:
+def _make(tenant_id: UUID, ledger: Ledger, wanted: Sequence[BatchSession], result: Sessions) -> None:
     customer_times: dict[str, datetime | None] = {}
     for one in wanted:
         if one.given.customer_id is not None:
@@ -144,7 +146,7 @@ def _make(tenant_id: UUID, ledger: Ledger, wanted: Sequence[Wanted], result: Ses
     result.made += len(rows)
 
 
-def _row(tenant_id: UUID, one: Wanted, customer: Customer | None) -> Session:
+def _row(tenant_id: UUID, one: BatchSession, customer: Customer | None) -> Session:
     row = new_session(tenant_id, one.given, customer, at=one.given.created_at or ids.now())
     end = one.end
     if end is not None and end.outcome:
@@ -155,7 +157,7 @@ def _row(tenant_id: UUID, one: Wanted, customer: Customer | None) -> Session:
     return row
 
 
-def _remember(result: Sessions, ledger: Ledger, one: Wanted, session_id: UUID) -> None:
+def _remember(result: Sessions, ledger: Ledger, one: BatchSession, session_id: UUID) -> None:
     for key in {one.key, *map(session_identity, one.names)}:
         result.found[key] = session_id
         ledger.note(key, session_id)

@@ -34,7 +34,7 @@ _DELETE_ARCHIVED = """
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptMessages:
     """`Keep`: the messages that the law has left."""
 
     left: frozenset[UUID]
@@ -131,4 +131,4 @@ def _erase_holdings(case: ErasureCase, target: Target) -> None:
     for holding in registry.holdings.values():
         with tenant_scope(tenant_id), because(Reason.ERASURE):
             left = messages_of(tenant_id, target).values_list("id", flat=True)
-            holding.erase(tenant_id, target, Kept(frozenset(left)))
+            holding.erase(tenant_id, target, KeptMessages(frozenset(left)))

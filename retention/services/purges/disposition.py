@@ -20,7 +20,7 @@ from retention.law import parameters, verdict_sql
 from retention.periods import bounds
 from retention.policies import Policy
 from retention.services import archiving, locks
-from retention.services.archiving import Packed, Source
+from retention.services.archiving import PackedMessage, Source
 from retention.services.holds import MESSAGE_HELD
 from retention.services.statements import execute_in_bulk
 
@@ -186,7 +186,7 @@ def _lock(tenant_id: UUID, sources: Sequence[Source]) -> set[UUID]:
     return {message_id for (message_id,) in execute_in_bulk(_LOCK_MESSAGES, values).fetchall()}
 
 
-def _archive(tenant_id: UUID, packed: Sequence[Packed], policy: Policy, now: datetime) -> None:
+def _archive(tenant_id: UUID, packed: Sequence[PackedMessage], policy: Policy, now: datetime) -> None:
     if not packed:
         return
     execute_in_bulk(

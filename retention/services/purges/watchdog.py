@@ -34,7 +34,7 @@ class Watch:
 
 def watch() -> Sequence[Watch]:
     """Overdue records and runs by class; at most `LIFETIME` old. Opens a tenant scope for each tenant."""
-    return _looks.latest()
+    return _latest_result.latest()
 
 
 def _look() -> list[Watch]:
@@ -64,7 +64,7 @@ def _look() -> list[Watch]:
     return looks
 
 
-class _Looks:
+class _LatestResult:
     """The latest result, shared by threads."""
 
     def __init__(self) -> None:
@@ -83,4 +83,4 @@ class _Looks:
             self._at = -LIFETIME
 
 
-_looks = _Looks()
+_latest_result = _LatestResult()

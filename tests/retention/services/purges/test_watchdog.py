@@ -17,13 +17,13 @@ pytestmark = pytest.mark.usefixtures("database")
 
 @pytest.fixture(autouse=True)
 def fresh_look():
-    watchdog._looks.forget()
+    watchdog._latest_result.forget()
     yield
-    watchdog._looks.forget()
+    watchdog._latest_result.forget()
 
 
 def look(record_class=RecordClass.MESSAGES):
-    watchdog._looks.forget()
+    watchdog._latest_result.forget()
     return next(one for one in watchdog.watch() if one.record_class is record_class)
 
 
