@@ -37,11 +37,22 @@ class Command(BaseCommand):
         else:
             for name, verdict in verdicts.items():
                 self.stdout.write(f"{name}: {_told(verdict)}")
-        if away := [name for name, verdict in verdicts.items() if verdict is not None and not verdict.agrees]:
-            raise CommandError(f"Different from PostgreSQL: {', '.join(away)}.{'' if repair else _ADVICE}")
+        if trouble := _trouble(verdicts, repair):
+            raise CommandError(trouble)
 
 
-_ADVICE = " `manage.py verify_mirrors --repair` repairs what can be reached."
+def _trouble(verdicts: Mapping[str, Verdict | None], repair: bool) -> str:
+    asked = {name: verdict for name, verdict in verdicts.items() if verdict is not None}
+    away = [name for name, verdict in asked.items() if verdict.unreachable]
+    different = [name for name, verdict in asked.items() if not verdict.agrees and name not in away]
+    sentences = []
+    if different:
+        sentences.append(f"Different from PostgreSQL: {', '.join(different)}.")
+        if not repair:
+            sentences.append("`manage.py verify_mirrors --repair` repairs that.")
+    if away:
+        sentences.append(f"Not reached, so not verified: {', '.join(away)}.")
+    return " ".join(sentences)
 
 
 def _shown(verdict: Verdict | None) -> Mapping[str, Any] | None:

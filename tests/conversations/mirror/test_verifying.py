@@ -80,6 +80,16 @@ def test_a_store_that_is_away_is_unreachable_and_does_not_agree(talk, settings):
         assert report["elasticsearch"] == {"unreachable": True}
         assert report["milvus"]["missing"] == 0
         assert not is_level
+    with pytest.raises(CommandError, match=r"^Not reached, so not verified: elasticsearch\.$"):
+        call_command("verify_mirrors", stdout=io.StringIO())
+
+
+def test_what_differs_is_told_with_what_repairs_it(talk):
+    _, _, ids = talk
+    as_owner("DELETE FROM conversations_messageindex WHERE message_id = %s", ids[4])
+
+    with pytest.raises(CommandError, match=r"^Different from PostgreSQL: postgresql\. .*--repair"):
+        call_command("verify_mirrors", stdout=io.StringIO())
 
 
 def test_what_a_store_lost_is_missing_until_it_is_repaired(stores, talk):
