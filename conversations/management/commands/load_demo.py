@@ -139,13 +139,13 @@ def _say_quarters(write: Callable[[str], object], name: str, done: int, total: i
 def _told(report: LoadReport) -> str:
     if not report.sessions and report.already_there:
         return f"{report.tenant}: all {report.already_there} sessions are there."
-    parts = {
-        "messages": report.messages,
-        "customers": report.customers,
-        "memories": report.memories,
-        "holds": report.holds,
-        "erasures": report.erasures,
-    }
-    counted = ", ".join(f"{count} {name}" for name, count in parts.items() if count)
+    parts = (
+        (report.messages, "message", "messages"),
+        (report.customers, "customer", "customers"),
+        (report.memories, "memory", "memories"),
+        (report.holds, "hold", "holds"),
+        (report.erasures, "erasure", "erasures"),
+    )
+    counted = ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in parts if count)
     missing = f" Not in this version: {', '.join(report.skipped)}." if report.skipped else ""
     return f"{report.tenant}: {report.sessions} sessions loaded, {counted}.{missing}"
