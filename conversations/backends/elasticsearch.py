@@ -152,7 +152,7 @@ class ElasticsearchStore:
         except StoreUnavailable as error:
             if first:
                 raise
-            return [(Outcome.RETRY, error.reason)] * len(batch)
+            return [(Outcome.UNANSWERED, error.reason)] * len(batch)
         with self.connection.reading():
             return [judge(item) for _, item in zip(batch, answer["items"], strict=True)]
 

@@ -26,7 +26,7 @@ _encode = msgspec.json.Encoder().encode
 _FIELD = re.compile(r"field \[([a-z_.]+)\]")
 # Responses with status 400 that are not the document's fault.
 _PASSING = frozenset({"index_closed_exception"})
-_SEVERITY = (Outcome.DONE, Outcome.REJECTED, Outcome.RETRY)
+_SEVERITY = (Outcome.DONE, Outcome.REJECTED, Outcome.RETRY, Outcome.UNANSWERED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ class MilvusStore:
             except StoreUnavailable as error:
                 if not judged:
                     raise
-                judged += [ItemResult(change.key, Outcome.RETRY, error.reason) for change in page]
+                judged += [ItemResult(change.key, Outcome.UNANSWERED, error.reason) for change in page]
         return judged
 
     def _apply_page(self, changes: Sequence[Change], collection: str, deadline: float) -> list[ItemResult]:

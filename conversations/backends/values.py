@@ -39,11 +39,17 @@ class Kind(StrEnum):
 
 
 class Outcome(StrEnum):
-    """The store's verdict on one change: it has it (or something newer), retry later, or it never will."""
+    """What became of a change: the store has it (or something newer), has no room yet, never takes it, was silent."""
 
     DONE = "done"
     RETRY = "retry"
     REJECTED = "rejected"
+    UNANSWERED = "unanswered"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the change has to be sent again."""
+        return self in (Outcome.RETRY, Outcome.UNANSWERED)
 
 
 @dataclass(frozen=True, slots=True, order=True)

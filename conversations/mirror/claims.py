@@ -8,13 +8,13 @@ from uuid import UUID, uuid4
 
 from django.db import connections
 
+from conversations.backends.values import Outcome
 from conversations.enums import Reason, Sink
 
 LEASE = 30  # seconds, far above the ten that a store may take for one bulk
 ATTEMPTS = 5  # refusals of one item before it is parked
 LONGEST_PAUSE = 300  # seconds
 LONGEST_PAUSE_OF_DELETIONS = 60  # somebody is waiting for the removal
-AWAY = "away: "  # how the error begins of what waits for a whole store
 PATIENCE_OF_NUMBERS = 9  # 2 ** 9 seconds is beyond the longest pause
 
 _DUE = """
@@ -31,13 +31,12 @@ _CLAIM = f"""
     WHERE id IN (SELECT id FROM oldest UNION SELECT id FROM newest)
     RETURNING id, tenant_id, entity, entity_id, entity_version, reason, attempts
 """
-# A store that takes something is back: what waited for it need not wait any longer. So many at a time, because after
-# a long outage each of them is a row to be written.
+# A store that takes something is there: what it had not answered need not wait any longer. So many at a time, because
+# after a long outage each of them is a row to be written.
 _ACKNOWLEDGE = """
     WITH waiting AS (
         SELECT id FROM conversations_mirrorevent
-        WHERE sink = %(sink)s AND parked_at IS NULL AND next_at > statement_timestamp()
-          AND starts_with(last_error, %(away)s)
+        WHERE sink = %(sink)s AND parked_at IS NULL AND next_at > statement_timestamp() AND unanswered
         ORDER BY next_at, id LIMIT 10000 FOR UPDATE SKIP LOCKED
     ), due AS (
         UPDATE conversations_mirrorevent e SET next_at = statement_timestamp() FROM waiting WHERE e.id = waiting.id
@@ -49,11 +48,11 @@ _ACKNOWLEDGE = """
 """
 _DELAY = """
     UPDATE conversations_mirrorevent e
-    SET lease = NULL, leased_until = NULL, attempts = u.attempts, last_error = u.error,
+    SET lease = NULL, leased_until = NULL, attempts = u.attempts, last_error = u.error, unanswered = u.unanswered,
         next_at = clock_timestamp() + make_interval(secs => u.pause),
         parked_at = CASE WHEN u.parked THEN clock_timestamp() END
-    FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::float8[], %s::boolean[])
-        AS u (id, attempts, error, pause, parked)
+    FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::float8[], %s::boolean[], %s::boolean[])
+        AS u (id, attempts, error, pause, unanswered, parked)
     WHERE e.id = u.id AND e.lease = %s
 """
 
@@ -80,11 +79,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Setback:
-    """Why an event has to be tried again; `refused` when the store judged this very item."""
+    """Why an event has to be tried again."""
 
     event: Event
     error: str
-    refused: bool
+    outcome: Outcome
 
 
 def claim(sink: Sink, limit: int) -> Claim:
@@ -100,7 +99,7 @@ def acknowledge(claimed: Claim, events: Collection[Event]) -> None:
     """Forget events of rows that the store has followed, unless the lease was lost meanwhile.
 
     With them go those of the same rows that had been parked: whatever was refused then has been taken now. And what
-    was set back because the store was away is due at once.
+    the store had not answered is due at once.
     """
     if not events:
         return
@@ -112,7 +111,6 @@ def acknowledge(claimed: Claim, events: Collection[Event]) -> None:
             {
                 "sink": claimed.sink,
                 "lease": claimed.lease,
-                "away": AWAY,
                 "tenants": tenants,
                 "entities": entities,
                 "ids": ids,
@@ -136,13 +134,13 @@ def pause_before(attempt: int, reason: int) -> float:
     return min(2.0 ** min(attempt, PATIENCE_OF_NUMBERS), longest) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
-def _delayed(setback: Setback) -> tuple[int, int, str, float, bool]:
+def _delayed(setback: Setback) -> tuple[int, int, str, float, bool, bool]:
     attempts = min(setback.event.attempts + 1, 30_000)
-    parked = setback.refused and attempts >= ATTEMPTS
     return (
         setback.event.id,
         attempts,
         setback.error[:300],
         pause_before(attempts, setback.event.reason),
-        parked,
+        setback.outcome is Outcome.UNANSWERED,
+        setback.outcome is Outcome.REJECTED and attempts >= ATTEMPTS,
     )

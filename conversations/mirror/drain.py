@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
-from conversations.backends.values import StoreUnavailable
+from conversations.backends.values import Outcome, StoreUnavailable
 from conversations.enums import Sink
 from conversations.indexing.batches import Due
 from conversations.mirror import claims, rates
@@ -112,11 +112,10 @@ def _follow(claimed: Claim) -> Drained:
         failures = _write(claimed.sink, list(due))
     except StoreUnavailable as error:
         log.warning("mirror.store_unavailable", sink=claimed.sink.name, reason=error.reason)
-        away = f"{claims.AWAY}{error.reason}"
-        claims.set_back(claimed, [Setback(event, away, refused=False) for event in claimed.events])
+        claims.set_back(claimed, [Setback(e, error.reason, Outcome.UNANSWERED) for e in claimed.events])
         return Drained(set_back=len(claimed.events))
     setbacks = [
-        Setback(event, failure.error, failure.refused)
+        Setback(event, failure.error, failure.outcome)
         for one, failure in failures.items()
         for event in due[one]
     ]
@@ -142,7 +141,7 @@ def _write(sink: Sink, due: Sequence[Due]) -> Mapping[Due, Failure]:
         if len(due) == 1:
             reason = type(error).__name__  # its message may quote the row
             log.warning("mirror.row_unreadable", sink=sink.name, entity=due[0].entity, error=reason)
-            return {due[0]: Failure(reason, refused=True)}
+            return {due[0]: Failure(reason, Outcome.REJECTED)}
     middle = len(due) // 2
     return {**_write(sink, due[:middle]), **_write(sink, due[middle:])}
 

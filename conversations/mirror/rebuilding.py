@@ -173,11 +173,9 @@ def _send(send: Send, changes: Sequence[Change]) -> list[ItemResult]:
         except StoreUnavailable:
             if time.monotonic() > deadline:
                 raise
-            results = [ItemResult(change.key, Outcome.RETRY) for change in changes]
+            results = [ItemResult(change.key, Outcome.UNANSWERED) for change in changes]
         refused += [result for result in results if result.outcome is Outcome.REJECTED]
-        changes = [
-            change for change, result in zip(changes, results, strict=True) if result.outcome is Outcome.RETRY
-        ]
+        changes = [change for change, result in zip(changes, results, strict=True) if result.outcome.is_open]
         if changes:
             if time.monotonic() > deadline:
                 raise StoreUnavailable("store", f"{len(changes)} entries were not taken")

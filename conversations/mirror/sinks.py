@@ -24,10 +24,10 @@ CORE = frozenset({Entity.MESSAGE, Entity.SESSION, Entity.MEMORY, Entity.CHAPTERS
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a due row was not followed; `refused` when the store judged this very item."""
+    """Why a due row was not followed."""
 
     error: str
-    refused: bool
+    outcome: Outcome
 
 
 class SinkWriter(Protocol):
@@ -103,14 +103,14 @@ def _add_projections(planned: Planned, due: Sequence[Due], sink: Sink) -> None:
 
 
 def _left(ranges: Mapping[Due, int]) -> dict[Due, Failure]:
-    return {one: Failure(f"{count} left of a purged range", refused=False) for one, count in ranges.items()}
+    return {one: Failure(f"{count} left of a purged range", Outcome.RETRY) for one, count in ranges.items()}
 
 
 def _send(store: Mirror, planned: Planned) -> dict[Due, Failure]:
     if not planned.changes:
         return {}
     return {
-        one: Failure(result.detail or result.outcome, refused=result.outcome is Outcome.REJECTED)
+        one: Failure(result.detail or result.outcome, result.outcome)
         for result in store.apply(planned.changes)
         if result.outcome is not Outcome.DONE
         for one in planned.satisfies[result.key]

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import connections
 
-from conversations.backends.values import Kind, Outcome, Removal, StoreUnavailable
+from conversations.backends.values import Kind, Removal, StoreUnavailable
 from conversations.enums import Entity, Reason, Sink
 from conversations.indexing.turns import CHAPTER
 from conversations.mirror import outbox
@@ -196,5 +196,5 @@ def _forget(sink: Sink, differences: Sequence[Difference]) -> None:
             removals = [Removal(one.key, (one.held or 0) + 1) for one in page]
             with waiting_writer(sink):
                 results = page[0].copy.store.apply(removals)
-            if any(result.outcome is Outcome.RETRY for result in results):
+            if any(result.outcome.is_open for result in results):
                 raise StoreUnavailable(str(sink.label), "some removals were not taken")

@@ -36,6 +36,8 @@ class MirrorEvent(models.Model):
     lease = models.UUIDField(null=True)
     leased_until = models.DateTimeField(null=True)
     last_error = models.CharField(max_length=300, null=True)
+    # By the store: due as soon as it takes something again.
+    unanswered = models.BooleanField(db_default=False)
     parked_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connections
 
+from conversations.backends.values import Outcome
 from conversations.enums import Entity, Reason, Sink
 from conversations.ids import new_id
 from conversations.mirror import claims
@@ -110,7 +111,7 @@ def test_a_refused_event_is_parked_after_five_attempts():
     for _ in range(ATTEMPTS):
         as_owner("UPDATE conversations_mirrorevent SET next_at = now()")
         claimed = claims.claim(Sink.LEXICAL, 1)
-        claims.set_back(claimed, [Setback(event, "bad_field", refused=True) for event in claimed.events])
+        claims.set_back(claimed, [Setback(event, "bad_field", Outcome.REJECTED) for event in claimed.events])
         states.append(MirrorEvent.objects.using("ops").get().parked_at is not None)
 
     assert states == [False] * (ATTEMPTS - 1) + [True]
@@ -123,7 +124,7 @@ def test_an_event_whose_store_is_away_is_never_parked():
     for _ in range(3 * ATTEMPTS):
         as_owner("UPDATE conversations_mirrorevent SET next_at = now()")
         claimed = claims.claim(Sink.LEXICAL, 1)
-        claims.set_back(claimed, [Setback(event, "down", refused=False) for event in claimed.events])
+        claims.set_back(claimed, [Setback(event, "down", Outcome.UNANSWERED) for event in claimed.events])
 
     event = MirrorEvent.objects.using("ops").get()
     assert (event.parked_at, event.attempts) == (None, 3 * ATTEMPTS)

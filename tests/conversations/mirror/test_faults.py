@@ -3,10 +3,12 @@
 import signal
 import threading
 import time
+from itertools import count
 
 import pytest
 from django.utils import timezone
 
+from conversations.backends import elasticsearch_bulk
 from conversations.backends.configured import forget_stores
 from conversations.backends.values import Kind, MirrorKey
 from conversations.enums import Sink
@@ -81,6 +83,28 @@ def test_when_a_store_is_back_nothing_waits_out_its_pause(stores, proxy, talk):
     say(tenant, session, "the store is back")
     drain()
 
+    assert events() == 0
+    assert stores.differences() == {}
+
+
+def test_what_a_store_left_unanswered_is_sent_again_as_soon_as_it_takes_something(
+    stores, talk, elasticsearch, settings, monkeypatch
+):
+    monkeypatch.setattr(elasticsearch_bulk, "MOST_OPERATIONS", 2)
+    tenant, session = talk
+    say(tenant, session, "one", "two", "three", "four")
+    bulks = count()
+
+    def silent_to_the_second(request):
+        answer = request.forward()
+        return None if is_bulk(request) and next(bulks) == 1 else answer
+
+    with http_proxy(elasticsearch, silent_to_the_second) as url:
+        back_to(url, settings)
+        drain_sink(Sink.ELASTICSEARCH)
+    drain_all()
+
+    assert next(bulks) > 2
     assert events() == 0
     assert stores.differences() == {}
 
