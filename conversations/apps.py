@@ -18,6 +18,3 @@ class ConversationsConfig(AppConfig):
         holdings.register(registry)
         # The code itself is some 180,000 objects and never garbage: to look at them stops every thread for 150 ms.
         gc.freeze()
-        # Nor is a batch of thousands of rows, which lives until it is stored: the default of 700 new objects between
-        # two looks took a tenth of an import.
-        gc.set_threshold(50_000)
