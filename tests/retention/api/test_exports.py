@@ -103,7 +103,7 @@ def test_file_is_sealed_and_goes_after_a_week(alice, ann, data_dir):
     export = alice("POST", f"/customers/{ann}/export").json()
     (file,) = (data_dir / "exports").iterdir()
 
-    assert b"PK" not in file.read_bytes()[:64]
+    assert b"PK\x03\x04" not in file.read_bytes()[:64]
     with tenant_scope(alice.tenant_id):
         job = ExportJob.objects.get()
         assert job.expires_at - job.created_at == timedelta(days=7)
