@@ -39,7 +39,7 @@ class Kind(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of a change: the store has it (or something newer), has no room yet, never takes it, was silent."""
+    """What became of a change: stored (or something newer is), to be sent again, refused for good, or no answer."""
 
     DONE = "done"
     RETRY = "retry"
