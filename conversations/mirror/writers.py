@@ -18,9 +18,8 @@ from conversations.enums import Sink
 log = structlog.get_logger(__name__)
 
 LOCK_SPACE = 0x4D49  # the first key of our advisory locks; the second is the sink
-SILENCE = (
-    40  # seconds without a statement, while every batch makes some and no store is waited for longer than ten
-)
+# Seconds without a statement, while every batch makes some and no store is waited for longer than ten.
+SILENCE = 40
 PAUSE = 0.05
 
 _TRY = "SELECT pg_try_advisory_lock(%s, %s)"

@@ -96,9 +96,8 @@ class Matches:
     found: Sequence[Match] = ()
     degraded: Sequence[str] = ()  # stores that did not answer
     has_more: bool = False  # than were ranked
-    looked_through: int | None = (
-        None  # of how many matching messages the other criteria were judged; None for all
-    )
+    # Of how many matching messages the other criteria were judged; None for all.
+    looked_through: int | None = None
     newest: int | None = None  # of how many of the newest messages these are the best; None for all
 
 

@@ -29,9 +29,8 @@ from conversations.tenancy import tenant_scope
 log = structlog.get_logger(__name__)
 
 MAX_LIMIT = 200
-CHARACTERS_PER_TOKEN = (
-    4  # the usual rule of thumb for a budget; an exact count would need the model's own tokeniser
-)
+# The usual rule of thumb for a budget; an exact count would need the model's own tokeniser.
+CHARACTERS_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 4  # role and separators
 
 Source = Literal["redis", "postgresql"]
