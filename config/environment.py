@@ -3,6 +3,7 @@
 import builtins
 import logging
 import re
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +14,8 @@ _NOTHING = environ.Env.NOTSET
 _ON = environ.Env.BOOLEAN_TRUE_STRINGS
 _OFF = ("false", "off", "n", "no", "0", "")
 _PROFILE = re.compile(r"(wordllama|fastembed|openai|hash):.+:[1-9]\d{0,4}(:\w+)?")
+_DURATION = re.compile(r"([0-9]{1,9})s?|([0-9]{1,6})([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _RATE = re.compile(r"[1-9]\d*/(s|m|h|d|second|minute|hour|day)")
 
 
@@ -29,7 +32,7 @@ class Environment(environ.Env):  # type: ignore[misc]
         try:
             return super().get_value(var, cast, default, parse_default)
         except ValueError as error:
-            kind = {int: "a whole number", float: "a number"}.get(cast, "what is expected there")
+            kind = "a whole number" if cast is int else "what is expected there"
             raise SettingError(f"{var} is not {kind}.") from error
 
     def bool(self, var: str, default: Any = _NOTHING) -> bool:
@@ -74,6 +77,14 @@ class Environment(environ.Env):  # type: ignore[misc]
         if level not in logging.getLevelNamesMapping():
             raise SettingError(f"{var} is none of DEBUG, INFO, WARNING, ERROR and CRITICAL.")
         return level
+
+    def duration(self, var: str, default: str) -> timedelta:
+        """A number with s, m, h or d, as `30d`; seconds where there is no letter."""
+        match = _DURATION.fullmatch(str(self.str(var, default=default)))
+        if match is None:
+            raise SettingError(f"{var} is not a number with s, m, h or d, such as {default}.")
+        seconds, number, unit = match.groups()
+        return timedelta(seconds=int(seconds)) if seconds else timedelta(**{_UNITS[unit]: int(number)})
 
     def rate(self, var: str, default: str) -> str:
         """So many in a time, as `1000/s`."""

@@ -5,7 +5,6 @@ unless a running `manage.py up` has left its own in the data folder.
 """
 
 import os
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -162,8 +161,8 @@ else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 # The longest a session lasts, however active.
-SESSION_COOKIE_AGE = env.int("SESSION_COOKIE_AGE", default=8 * 3600)
-SESSION_IDLE = env.int("SESSION_IDLE_SECONDS", default=1800)
+SESSION_COOKIE_AGE = int(env.duration("SESSION_COOKIE_AGE", default="8h").total_seconds())
+SESSION_IDLE = env.duration("SESSION_IDLE", default="30m")
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -173,7 +172,7 @@ SECURE_PROXY_SSL_HEADER = (
 )
 
 WINDOW_SIZE = env.int("WINDOW_SIZE", default=20)
-WINDOW_TTL = timedelta(seconds=env.int("WINDOW_TTL_SECONDS", default=3600))
+WINDOW_TTL = env.duration("WINDOW_TTL", default="1h")
 
 # -- Elasticsearch -------------------------------------------------------------------------------------------------
 
@@ -219,7 +218,7 @@ PORTRAIT_RULES = env.json("PORTRAIT_RULES", default=None)
 PORTRAIT_HISTORY = env.int("PORTRAIT_HISTORY", default=100)  # versions kept of each portrait
 # How many of a customer's latest messages are learnt from.
 PORTRAIT_MESSAGES = env.int("PORTRAIT_MESSAGES", default=500)
-LANGUAGE_MODEL_TIMEOUT = env.float("LANGUAGE_MODEL_TIMEOUT", default=20.0)  # seconds
+LANGUAGE_MODEL_TIMEOUT = env.duration("LANGUAGE_MODEL_TIMEOUT", default="20s").total_seconds()
 
 # -- Celery --------------------------------------------------------------------------------------------------------
 
@@ -264,7 +263,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
 
 MASTER_KEYS = env.str("MASTER_KEYS")  # "<id>:<base64 of 32 bytes>[,<older id>:<...>]"; the first one wraps
 # As long as backups are kept: a retired key is destroyed only when no backup needs it any more.
-KEY_GRACE = timedelta(days=env.int("KEY_GRACE_DAYS", default=30))
+KEY_GRACE = env.duration("KEY_GRACE", default="30d")
 SIGNING_KEY = env.str("SIGNING_KEY")  # base64 of the 32-byte Ed25519 seed that signs checkpoints and receipts
 
 # -- people --------------------------------------------------------------------------------------------------------
@@ -334,8 +333,8 @@ PII_REGION = env.str("PII_REGION", default="SG")
 
 # -- retention -----------------------------------------------------------------------------------------------------
 
-POLICY_COOLING = timedelta(seconds=env.int("POLICY_COOLING_SECONDS", default=7 * 86_400))
-HOLD_GRACE = timedelta(seconds=env.int("HOLD_GRACE_SECONDS", default=30 * 86_400))
+POLICY_COOLING = env.duration("POLICY_COOLING", default="7d")
+HOLD_GRACE = env.duration("HOLD_GRACE", default="30d")
 PURGE_FUSE_FLOOR = env.int("PURGE_FUSE_FLOOR", default=100)
 AUDIT_WITNESS = Path(env.str("AUDIT_WITNESS", default=str(DATA_DIR / "witness")))
 ERASURE_LEDGER = Path(env.str("ERASURE_LEDGER", default=str(DATA_DIR / "erasures.jsonl")))

@@ -69,7 +69,7 @@ def test_command_without_an_installation_is_refused_in_one_line(clone: Path) -> 
     [
         ("WINDOW_SIZE", "many", "is not a whole number"),
         ("MAX_BATCH", "-1", "is negative"),
-        ("LANGUAGE_MODEL_TIMEOUT", "soon", "is not a number"),
+        ("HOLD_GRACE", "a month", "is not a number with s, m, h or d, such as 30d"),
         ("HTTPS_ONLY", "perhaps", "is neither true nor false"),
         ("LOG_LEVEL", "LOUD", "is none of DEBUG"),
         ("THROTTLE_RATE", "fast", "is not a number for each"),

@@ -22,7 +22,7 @@ def over(request: HttpRequest) -> str:
     signed_in, seen = _at(request, SIGNED_IN), _at(request, SEEN)
     if now >= signed_in + timedelta(seconds=settings.SESSION_COOKIE_AGE):
         return "You were signed out: the session reached its maximum length."
-    if now >= seen + timedelta(seconds=settings.SESSION_IDLE):
+    if now >= seen + settings.SESSION_IDLE:
         return "You were signed out after a time without activity."
     if now >= seen + _STEP and not _refreshes_itself(request):
         request.session[SEEN] = now.isoformat()
