@@ -26,6 +26,7 @@ def main() -> None:
 
         sys.exit(verify_receipt(sys.argv[2:]))
 
+    refuse_what_is_no_text(sys.argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     os.environ.setdefault("LOG_LEVEL", "WARNING")  # commands print their own progress
     read_settings()
@@ -70,6 +71,16 @@ def read_settings() -> None:
     if not {"help", "-h", "--help"} & {*sys.argv[1:]}:
         refuse(problem)
     os.environ.update(PLACEHOLDERS)
+
+
+def refuse_what_is_no_text(arguments: list[str]) -> None:
+    """Bytes that are not UTF-8 reach Python as lone surrogates, which neither a database nor a terminal takes."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            sys.stderr.write(f"{argument!a} is not valid UTF-8.\n")
+            sys.exit(2)
 
 
 def refuse(problem: str) -> None:

@@ -106,3 +106,10 @@ def test_command_without_its_database_is_refused_in_one_line(clone: Path) -> Non
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("The database does not answer")
+
+
+def test_an_argument_that_is_no_text_is_refused_in_one_line(clone: Path) -> None:
+    done = run(clone, "create_tenant", os.fsdecode(b"caf\xe9"), **SETTINGS)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "'caf\\udce9' is not valid UTF-8.\n"

@@ -29,6 +29,11 @@ def read_keys(file: Path) -> dict[str, TenantKeys]:
     }
 
 
+def read_url(file: Path) -> str | None:
+    """Where the server of this installation listens, as it said at its start."""
+    return _read(file).get("url")
+
+
 def add_keys(file: Path, keys: dict[str, TenantKeys]) -> None:
     """Put the keys into the file, the rest of it untouched: replaced as a whole, for its owner's eyes only."""
     kept = _read(file)

@@ -30,7 +30,7 @@ def find_files(source: Path, suffixes: frozenset[str]) -> list[Path]:
     if source.is_file():
         return [source]
     if not source.is_dir():
-        raise Invalid(detail=f"{source}: there is no such file or folder.")
+        raise Invalid(detail=f"{source}: no file or folder to read.")
     if manifests.is_export(source):
         return manifests.verify(source)
     files = sorted(path for path in source.rglob("*") if path.suffix in suffixes and path.is_file())

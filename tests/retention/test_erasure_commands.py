@@ -93,6 +93,40 @@ def test_erase_of_somebody_already_erased_names_the_case():
         run("erase", "--tenant", "acme", "--customer", "ann", "--reason", "r")
 
 
+def erase(*more):
+    return run("erase", "--tenant", "acme", "--customer", "ann", "--reason", "r", *more)
+
+
+def test_erase_looks_at_where_the_receipt_goes_before_it_erases(tmp_path):
+    tenant = make_tenant()
+    say(tenant, make_session(tenant, customer="ann"), [ago(1)])
+
+    with pytest.raises(CommandError, match="no folder that can be written to"):
+        erase("--receipt", str(tmp_path / "none" / "receipt.json"))
+
+    with tenant_scope(tenant.id):
+        assert Message.objects.live().count() == 1
+        assert not ErasureCase.objects.exists()
+
+
+def test_erase_gives_the_receipt_of_who_was_erased_before(tmp_path):
+    tenant = make_tenant()
+    say(tenant, make_session(tenant, customer="ann"), [ago(1)])
+    case = json.loads(erase("--json"))
+    file = tmp_path / "receipt.json"
+
+    again = json.loads(erase("--receipt", str(file), "--json"))
+
+    assert (again["id"], again["state"]) == (case["id"], "verified")
+    assert verify_receipt(file.read_bytes()).receipt.case == case["id"]
+
+
+@pytest.mark.parametrize("given", ["-1", "nan", "inf", "soon"])
+def test_erase_waits_for_a_number_of_seconds(given):
+    with pytest.raises(CommandError, match="no number of seconds"):
+        erase("--wait", f"--timeout={given}")
+
+
 def test_export_customer_writes_one_archive(tmp_path):
     tenant = make_tenant()
     say(tenant, make_session(tenant, customer="ann"), [ago(1)], "call 9123 4567")
@@ -193,6 +227,13 @@ def test_a_tenant_that_is_gone_still_gives_its_receipt_but_not_its_name(settings
         removal("acme", "--receipt", str(file))
     with pytest.raises(CommandError, match="was removed"):
         run("create_tenant", "acme")
+
+
+def test_a_tenants_name_is_one_line():
+    with pytest.raises(CommandError, match="one line"):
+        run("create_tenant", "acme\nexample")
+
+    assert not Tenant.objects.using("ops").exists()
 
 
 def test_remove_tenant_leaves_what_a_hold_covers(settings):

@@ -32,7 +32,7 @@ class Command(BaseCommand):
         if json:
             self.stdout.write(msgspec.json.encode(made).decode())
         else:
-            self.stdout.write("\n".join(f"{name}: {value}" for name, value in made.items()))
+            self.stdout.write("\n".join(f"{name}: {value or 'as it was'}" for name, value in made.items()))
 
 
 def _tenant() -> Tenant:

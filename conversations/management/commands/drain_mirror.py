@@ -4,6 +4,7 @@ from typing import Any
 import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from conversations.management.durations import seconds
 from conversations.mirror.drain import Drained, drain
 from conversations.services.mirrors.status import pending_events
 
@@ -14,7 +15,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--until-empty", action="store_true", help="go on until nothing is pending")
         parser.add_argument(
-            "--timeout", type=float, default=3600, metavar="SECONDS", help="with --until-empty"
+            "--timeout",
+            type=seconds,
+            default=3600,
+            metavar="SECONDS",
+            help="with --until-empty: how long at most (default: %(default)s)",
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 

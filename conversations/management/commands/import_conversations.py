@@ -8,7 +8,7 @@ from django.db import DatabaseError
 
 from conversations import ids
 from conversations.exceptions import Refused
-from conversations.importing import DEFAULT_MAPPING, Format, parse_mapping, read_records
+from conversations.importing import DEFAULT_MAPPING, Format, Mapping, parse_mapping, read_records
 from conversations.management.operators import add_operator, operator
 from conversations.management.progress import watching
 from conversations.principals import Actor
@@ -62,7 +62,7 @@ class Command(BaseCommand):
             raise CommandError(f"Lines not understood: {report.failed}; {others}.")
 
     def _import(self, tenant_id: UUID, source: Path, options: dict[str, Any], *, quiet: bool) -> ImportReport:
-        mapping = parse_mapping(options["mapping"].read_bytes()) if options["mapping"] else DEFAULT_MAPPING
+        mapping = _read_mapping(options["mapping"]) if options["mapping"] else DEFAULT_MAPPING
         records = read_records(source, Format(options["format"]), now=ids.now(), mapping=mapping)
         expected = 0 if quiet or options["format"] == Format.SQLITE else _count_lines(source)
         with watching(None if quiet else self.stdout.write) as advance:
@@ -94,6 +94,13 @@ class Command(BaseCommand):
                 f"{report.stored} of {report.messages} messages of {report.sessions} sessions stored, "
                 f"{report.skipped} had been, in {report.seconds:.1f} s."
             )
+
+
+def _read_mapping(path: Path) -> Mapping:
+    try:
+        return parse_mapping(path.read_bytes())
+    except Refused as error:
+        raise CommandError(f"{path}: {error.detail}") from error
 
 
 def _count_lines(source: Path) -> int:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -14,31 +12,30 @@ from typing import Any
 import msgspec
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from conversations import ids
 from conversations.demo.client import DemoClient, DemoError
-from conversations.demo.credentials import TenantKeys, add_keys, read_keys
-from conversations.demo.loading import Advance, LoadReport, load_tenant
+from conversations.demo.credentials import TenantKeys, add_keys, read_keys, read_url
+from conversations.demo.loading import LoadReport, load_tenant
 from conversations.demo.tenants import tenant_of
 from conversations.demo.timing import OLDEST
 from conversations.demo.trades import TRADES, Trade
 from conversations.enums import Scope
 from conversations.exceptions import NotFound
+from conversations.management.progress import Advance, watching
 from conversations.models import Tenant
 from conversations.services.accounts.api_keys import create_key
 from conversations.services.accounts.tenants import create_tenant, get_tenant
 from conversations.services.operations.partitions import ensure_partitions
 
-Watch = Callable[[Trade], Advance]
+DEFAULT_URL = "http://127.0.0.1:8000"
 
 
 class Command(BaseCommand):
     help = "Loads sample conversations of four trades through the public API. Idempotent; continues where it stopped."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--url", default="http://127.0.0.1:8000", help="the running server")
+        parser.add_argument("--url", help="the running server (default: the one that the credentials name)")
         parser.add_argument(
             "--credentials",
             type=Path,
@@ -48,12 +45,13 @@ class Command(BaseCommand):
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
-    def handle(self, *args: Any, url: str, credentials: Path, json: bool, **options: Any) -> None:
+    def handle(self, *args: Any, url: str | None, credentials: Path, json: bool, **options: Any) -> None:
+        url = url or read_url(credentials) or DEFAULT_URL
         ensure_partitions(since=ids.now() - OLDEST)
         try:
             keys = _ensure_keys(url, credentials)
-            with _watching(None if json else self.stdout.write) as watch:
-                reports = _load_all(url, keys, watch)
+            with watching(None if json else self.stdout.write) as advance:
+                reports = _load_all(url, keys, advance)
         except DemoError as error:
             raise CommandError(str(error)) from error
         if json:
@@ -98,42 +96,17 @@ def _issue(tenant: Tenant, officer: str) -> str:
     return create_key(tenant=tenant, scopes=list(Scope.values), person=officer).key
 
 
-def _load_all(url: str, keys: Mapping[str, TenantKeys], watch: Watch) -> list[LoadReport]:
+def _load_all(url: str, keys: Mapping[str, TenantKeys], advance: Advance) -> list[LoadReport]:
     """All tenants side by side: each waits mostly for the server."""
     with ThreadPoolExecutor(max_workers=len(TRADES), thread_name_prefix="demo") as pool:
-        return list(pool.map(lambda trade: _load(url, keys[trade.name].api_key, trade, watch(trade)), TRADES))
+        return list(pool.map(lambda trade: _load(url, keys[trade.name].api_key, trade, advance), TRADES))
 
 
 def _load(url: str, key: str, trade: Trade, advance: Advance) -> LoadReport:
     with DemoClient(url, key) as client:
-        return load_tenant(client, partial(tenant_of, trade), ids.now(), advance)
-
-
-@contextmanager
-def _watching(write: Callable[[str], object] | None) -> Iterator[Watch]:
-    """Bars on a terminal, a line each quarter elsewhere, nothing for `--json`."""
-    if write is None:
-        yield lambda trade: lambda done, total: None
-    elif sys.stdout.isatty():
-        columns = (
-            TextColumn("{task.description:30}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
+        return load_tenant(
+            client, partial(tenant_of, trade), ids.now(), partial(advance, f"{trade.name}, sessions")
         )
-        with Progress(*columns, console=Console()) as progress:
-            yield lambda trade: partial(_move, progress, progress.add_task(trade.name, total=None))
-    else:
-        yield lambda trade: partial(_say_quarters, write, trade.name)
-
-
-def _move(progress: Progress, task: Any, done: int, total: int) -> None:
-    progress.update(task, completed=done, total=total)
-
-
-def _say_quarters(write: Callable[[str], object], name: str, done: int, total: int) -> None:
-    if done * 4 // total > (done - 1) * 4 // total:
-        write(f"{name}: {done} of {total} sessions")
 
 
 def _told(report: LoadReport) -> str:

@@ -13,7 +13,9 @@ class Command(BaseCommand):
     help = "Revokes an API key, everywhere within five seconds."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("id", type=UUID)
+        parser.add_argument(
+            "id", type=UUID, metavar="ID", help="the key's, as `create_key --json` and the admin show it"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         add_operator(parser)
 

@@ -1,5 +1,6 @@
 """Tenants: created and found as `ops`, because no tenant is in scope yet."""
 
+import unicodedata
 from uuid import UUID
 
 from conversations import ids, keyring
@@ -16,6 +17,8 @@ def create_tenant(*, name: str, actor: Actor = SYSTEM) -> Tenant:
     name = name.strip()
     if not name or len(name) > 200:
         raise Invalid.field("name", "A tenant needs a name of at most 200 characters.")
+    if any(unicodedata.category(character) == "Cc" for character in name):
+        raise Invalid.field("name", "A tenant's name is one line, without control characters.")
     now = ids.now()
     tenant, created = Tenant.objects.using("ops").get_or_create(
         name=name, defaults={"id": ids.new_id(now), "created_at": now}

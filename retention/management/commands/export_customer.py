@@ -42,7 +42,7 @@ class Command(BaseCommand):
         except Refused as error:
             raise CommandError(error.detail) from error
         except OSError as error:
-            raise CommandError(f"{error.filename or file}: {error.strerror}.") from error
+            raise CommandError(f"{file}: {error.strerror}.") from error
         if json:
             self.stdout.write(msgspec.json.encode(manifest).decode())
         else:

@@ -20,8 +20,13 @@ class Command(BaseCommand):
         parser.add_argument("--matter", required=True, metavar="TEXT", help="the case it is for")
         parser.add_argument("--reason", required=True, metavar="TEXT")
         parser.add_argument("--customer", metavar="ID", help="the customer's own external id")
-        parser.add_argument("--session", type=UUID, metavar="ID")
-        parser.add_argument("--start", type=timestamp, metavar="TIME", help="what was said from then on")
+        parser.add_argument("--session", type=UUID, metavar="ID", help="its id, a UUID")
+        parser.add_argument(
+            "--start",
+            type=timestamp,
+            metavar="TIME",
+            help="what was said from then on, such as 2026-01-31T12:00:00Z",
+        )
         parser.add_argument("--end", type=timestamp, metavar="TIME", help="and before then")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         add_operator(parser)

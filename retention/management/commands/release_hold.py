@@ -17,7 +17,9 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("id", type=UUID)
+        parser.add_argument(
+            "id", type=UUID, metavar="ID", help="the hold's, as `hold --json` and the admin show it"
+        )
         parser.add_argument("--reason", required=True, metavar="TEXT")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         add_operator(parser)

@@ -12,6 +12,7 @@ from conversations.models import Tenant
 from conversations.principals import Actor
 from conversations.services.accounts.tenants import get_tenant
 from retention.enums import CaseState
+from retention.management.receipt_files import refuse_unwritable, write_receipt
 from retention.models import ErasureCase, TenantRemoval
 from retention.services.erasures.cases import present_case
 from retention.services.tenant_removal import (
@@ -48,8 +49,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, name: str, json: bool, **options: Any) -> None:
         receipt: Path | None = options["receipt"]
-        if receipt is not None and receipt.exists():
-            raise CommandError(f"{receipt} is there already.")
+        if receipt is not None:
+            refuse_unwritable(receipt)
         try:
             concluded = removed_tenant(name) or self._proceed(name, json, options)
         except Refused as error:
@@ -58,7 +59,7 @@ class Command(BaseCommand):
             return
         tenant, case = concluded
         if receipt is not None and case.receipt is not None:
-            receipt.write_bytes(bytes(case.receipt))
+            write_receipt(case, receipt)
         self._show_case(tenant, case, json)
         if case.state == CaseState.MIRRORS_PENDING:
             raise CommandError(f"Not verified yet: {case.last_error}. Run it again, or let the worker go on.")

@@ -53,7 +53,7 @@ def counted() -> tuple[int, int, int]:
     return counts
 
 
-def run(url: str, file: Path) -> list[dict]:
+def run(url: str | None, file: Path) -> list[dict]:
     output = StringIO()
     call_command("load_demo", url=url, credentials=file, json=True, stdout=output)
     return json.loads(output.getvalue())["tenants"]
@@ -62,9 +62,9 @@ def run(url: str, file: Path) -> list[dict]:
 def test_command_loads_everything_once(url, tmp_path):
     file = tmp_path / "credentials.json"
     file.touch(0o600)
-    file.write_text('{"tenant": "mine"}')
+    file.write_text(json.dumps({"tenant": "mine", "url": url}))
 
-    first = run(url, file)
+    first = run(None, file)
     stored = counted()
     second = run(url, file)
 
