@@ -103,6 +103,7 @@ class RedisWindow:
         self.size = size
         self._ttl = ttl
         self.breaker = breaker or CircuitBreaker(self.name)
+        self._timeout = timeout
         self._redis = redis.Redis.from_url(
             url,
             socket_timeout=timeout,
@@ -201,7 +202,9 @@ class RedisWindow:
         with self.breaker.guard():
             try:
                 yield self._redis
-            except (redis.ConnectionError, redis.TimeoutError, redis.ResponseError, OSError) as error:
+            except redis.TimeoutError as error:
+                raise StoreUnavailable(self.name, f"no answer within {self._timeout:g} s") from error
+            except (redis.ConnectionError, redis.ResponseError, OSError) as error:
                 raise StoreUnavailable(self.name, type(error).__name__) from error
 
 

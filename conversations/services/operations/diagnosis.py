@@ -12,6 +12,8 @@ import redis
 from django.conf import settings
 from django.core.checks import Error, run_checks
 from django.db import DatabaseError, OperationalError, connections, transaction
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from conversations import ids, keyring
 from conversations.checks import cautions
@@ -24,6 +26,7 @@ from conversations.signing import InvalidKey
 
 CLOCK_TOLERANCE = 1.0  # seconds between our clock and the database's
 LAG_TOLERANCE = 30.0  # seconds that a store may be behind
+BROKER_PATIENCE = 1.0  # seconds to connect, and again to answer
 SUPPORTED_POSTGRESQL = (17, 18)
 PACKAGES = (
     "django",
@@ -117,21 +120,37 @@ def _stores() -> Iterator[Finding]:
     warm_up()  # loading the vector store's client takes longer than a probe may
     for name, state in read_readiness().stores.items():
         level = Level.ERROR if state.status is StoreStatus.DEGRADED else Level.OK
-        advice = f"Requests go on without {name}. Start it, or empty its setting to switch it off."
-        yield Finding(name, level, state.detail or state.status, advice if level is Level.ERROR else "")
+        yield Finding(
+            name, level, state.detail or state.status, _advice(name) if level is Level.ERROR else ""
+        )
+
+
+def _advice(name: str) -> str:
+    if (variable := _NAMED_BY.get(name)) is None:
+        return "Every request answers 503 meanwhile."
+    question = (
+        f"Does the server that {variable} names run, and answer? A hanging one has to be started again."
+    )
+    return f"Requests go on without {name}. {question} Empty {variable} to switch it off."
 
 
 def _broker() -> Iterator[Finding]:
     if not settings.BROKER_URL.startswith(("redis", "unix")):
         return
     try:
-        client = redis.Redis.from_url(settings.BROKER_URL, socket_timeout=1, socket_connect_timeout=1)
+        client = redis.Redis.from_url(
+            settings.BROKER_URL,
+            socket_timeout=BROKER_PATIENCE,
+            socket_connect_timeout=BROKER_PATIENCE,
+            retry=Retry(NoBackoff(), 0),
+        )
         asked = cast("dict[str, str]", client.config_get("maxmemory*"))
         policy, limit = asked.get("maxmemory-policy", "noeviction"), int(asked.get("maxmemory", 0))
     except (redis.RedisError, OSError) as error:
-        yield Finding(
-            "broker", Level.ERROR, type(error).__name__, "Start Redis; the outbox keeps the work meanwhile."
-        )
+        hangs = isinstance(error, redis.TimeoutError)
+        detail = f"no answer within {BROKER_PATIENCE:g} s" if hangs else type(error).__name__
+        advice = "Does the Redis that BROKER_URL names (else REDIS_URL) run, and answer?"
+        yield Finding("broker", Level.ERROR, detail, f"{advice} The outbox keeps the work meanwhile.")
         return
     # Queued tasks carry no expiry, so only the `allkeys` policies would drop them.
     evicts = limit and policy.startswith("allkeys")
@@ -204,5 +223,7 @@ def _versions() -> Iterator[Finding]:
             yield Finding("packages", Level.ERROR, f"{package} is not installed", "Run `uv sync`.")
     yield Finding("packages", Level.OK, ", ".join(found))
 
+
+_NAMED_BY = {"elasticsearch": "ELASTICSEARCH_URL", "milvus": "MILVUS_URI", "redis": "REDIS_URL"}
 
 _NEED_DATABASE: tuple[Callable[[], Iterator[Finding]], ...] = (_room, _clock, _partitions, _mirrors)

@@ -1,11 +1,14 @@
 """`doctor` finds what is wrong, and says what to do."""
 
+import socket
 from datetime import timedelta
 
+import pytest
 import time_machine
 from django.db import connections
 
 from conversations import ids
+from conversations.backends import configured
 from conversations.inputs import MessageIn
 from conversations.models import MirrorEvent
 from conversations.services.messages.appends import append_messages
@@ -86,3 +89,33 @@ def test_a_broker_that_is_away_is_found(database, settings):
     (found,) = troubles("broker")
 
     assert found.level is Level.ERROR
+
+
+@pytest.fixture
+def silent_server():
+    """The address of a server that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_store_that_hangs_is_told_in_words_with_the_variable_that_names_it(
+    database, settings, silent_server
+):
+    settings.REDIS_URL = settings.BROKER_URL = f"redis://{silent_server}/0"
+    settings.ELASTICSEARCH_URL = settings.MILVUS_URI = f"http://{silent_server}"
+    configured.forget_stores()
+    try:
+        found = {finding.subject: finding for finding in diagnose() if finding.level is Level.ERROR}
+    finally:
+        configured.forget_stores()
+
+    variables = {
+        "redis": "REDIS_URL",
+        "broker": "BROKER_URL",
+        "elasticsearch": "ELASTICSEARCH_URL",
+        "milvus": "MILVUS_URI",
+    }
+    assert found.keys() >= variables.keys()
+    for store, variable in variables.items():
+        assert found[store].detail.startswith("no answer")
+        assert variable in found[store].advice
