@@ -5,12 +5,14 @@ compare the two.
 """
 
 import re
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 
 import msgspec
 import phonenumbers
-from phonenumbers import PhoneMetadata, PhoneNumberFormat, PhoneNumberType
+from phonenumbers import PhoneMetadata, PhoneNumberDesc, PhoneNumberFormat, PhoneNumberType
 
 REGIONS = ("SG", "CN", "HK", "MY", "US", "GB")
 """Countries whose numbers are recognised without country code, besides the tenant's own."""
@@ -25,6 +27,9 @@ _TYPES = (
     "personal_number", "voip", "pager", "uan", "voicemail",
 )  # fmt: skip
 
+Patterns = Mapping[int, str]
+"""Regular expressions by the number of digits, which alone rules out most countries."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -33,21 +38,19 @@ class Plan:
     region: str
     code: str  # country calling code, without plus
     trunk: str  # what is dialled before a national number: "0", "1" or nothing
-    valid: str  # pattern of valid national numbers
-    written: str  # the same as written nationally, with the trunk prefix where that is customary
-    mobile: str
+    valid: Patterns  # of national numbers
+    mobile: Patterns
+    written: Patterns  # of valid numbers as written nationally, with the trunk prefix where that is customary
 
-    @cached_property
-    def is_valid(self) -> re.Pattern[str]:
-        return re.compile(self.valid)
+    def is_valid(self, national: str) -> bool:
+        return _match(self.valid, national) is not None
 
-    @cached_property
-    def is_mobile(self) -> re.Pattern[str]:
-        return re.compile(self.mobile)
+    def is_mobile(self, national: str) -> bool:
+        return _match(self.mobile, national) is not None
 
     def strip_trunk(self, digits: str) -> str:
         """The national number without the prefix that is dialled before it."""
-        if self.trunk and digits.startswith(self.trunk) and not self.is_valid.fullmatch(digits):
+        if self.trunk and digits.startswith(self.trunk) and not self.is_valid(digits):
             return digits[len(self.trunk) :]
         return digits
 
@@ -55,10 +58,12 @@ class Plan:
 class Number(msgspec.Struct, frozen=True, gc=False):
     """A valid number of some country."""
 
-    region: str
-    e164: str
-    with_code: bool  # the country code was written
-    mobile: bool
+    plan: Plan
+    national: str
+
+    @property
+    def e164(self) -> str:
+        return f"+{self.plan.code}{self.national}"
 
 
 @cache
@@ -67,13 +72,11 @@ def plan_of(region: str) -> Plan | None:
     metadata = PhoneMetadata.metadata_for_region(region, None)
     if metadata is None:
         return None
-    descriptions = [getattr(metadata, kind) for kind in _TYPES]
-    patterns = [one.national_number_pattern for one in descriptions if one and one.national_number_pattern]
-    valid = "|".join(patterns)
-    mobile = (metadata.mobile and metadata.mobile.national_number_pattern) or "(?!)"
     trunk = metadata.national_prefix or ""
+    valid = _by_length(*(getattr(metadata, kind) for kind in _TYPES))
+    mobile = _by_length(metadata.mobile)
     return Plan(
-        region, str(metadata.country_code), trunk, valid, _written(region, trunk, valid, mobile), mobile
+        region, str(metadata.country_code), trunk, valid, mobile, _written(region, trunk, valid, mobile)
     )
 
 
@@ -84,26 +87,27 @@ class Home:
         self.region = region
         names = dict.fromkeys((region, *REGIONS))
         self._plans = {name: plan for name in names if (plan := plan_of(name))}
-        self._national = re.compile(
-            "|".join(
-                f"(?P<{name}>{plan.written})|(?P<{name}{_CODED}>{plan.code}(?:{plan.valid}))"
-                for name, plan in self._plans.items()
-            )
-        )
+        # What names a country stands at the end of its branch: where a branch begins with a digit, the regex engine
+        # looks at that before it enters the branch.
+        branches: dict[int, list[str]] = defaultdict(list)
+        for name, plan in self._plans.items():
+            for length, pattern in plan.written.items():
+                branches[length].append(f"(?:{pattern})(?P<{name}>)")
+            for length, pattern in plan.valid.items():
+                branches[len(plan.code) + length].append(f"{plan.code}(?:{pattern})(?P<{name}{_CODED}>)")
+        self._patterns = {length: "|".join(some) for length, some in branches.items()}
 
     def read(self, digits: str) -> Number | None:
         """The number that these digits are in the first country where they are valid, with or without country code."""
         abroad = digits.startswith(_EXIT_CODE)
         if abroad:
             digits = digits[len(_EXIT_CODE) :]
-        match = self._national.fullmatch(digits)
+        match = _match(self._patterns, digits)
         if match is None or match.lastgroup is None or (abroad and not match.lastgroup.endswith(_CODED)):
             return None
         region, coded, _ = match.lastgroup.partition(_CODED)
         plan = self._plans[region]
-        national = digits[len(plan.code) :] if coded else plan.strip_trunk(digits)
-        mobile = bool(plan.is_mobile.fullmatch(national))
-        return Number(region, f"+{plan.code}{national}", bool(coded), mobile)
+        return Number(plan, digits[len(plan.code) :] if coded else plan.strip_trunk(digits))
 
     def assume(self, digits: str) -> str:
         """E.164 of digits that are known to be a telephone number: as `read`, else as a national number."""
@@ -118,9 +122,9 @@ class Home:
         found = []
         for plan in self._plans.values():
             national = plan.strip_trunk(digits)
-            if plan.is_valid.fullmatch(national):
+            if plan.is_valid(national):
                 found.append(f"+{plan.code}{national}")
-            if digits.startswith(plan.code) and plan.is_valid.fullmatch(digits[len(plan.code) :]):
+            if digits.startswith(plan.code) and plan.is_valid(digits[len(plan.code) :]):
                 found.append(f"+{digits}")
         return found
 
@@ -156,16 +160,39 @@ def _lengths(region: str) -> tuple[frozenset[int], str]:
     return lengths, metadata.national_prefix or ""
 
 
-def _written(region: str, trunk: str, valid: str, mobile: str) -> str:
+def _by_length(*descriptions: PhoneNumberDesc | None) -> Patterns:
+    patterns: dict[int, list[str]] = defaultdict(list)
+    for one in descriptions:
+        if one and one.national_number_pattern:
+            for length in one.possible_length:
+                patterns[length].append(one.national_number_pattern)
+    return {length: "|".join(some) for length, some in patterns.items()}
+
+
+def _match(patterns: Patterns, digits: str) -> re.Match[str] | None:
+    pattern = patterns.get(len(digits))
+    return _compiled(pattern).fullmatch(digits) if pattern else None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _written(region: str, trunk: str, valid: Patterns, mobile: Patterns) -> Patterns:
     """With the trunk prefix, and without it for those numbers that are formatted without it nationally."""
     if not trunk:
         return valid
-    forms = [f"{trunk}(?:{valid})"]
+    bare: Patterns = {}
     if not _formatted(region, PhoneNumberType.FIXED_LINE).lstrip("(").startswith(trunk):
-        forms.append(valid)
+        bare = valid
     elif not _formatted(region, PhoneNumberType.MOBILE).lstrip("(").startswith(trunk):
-        forms.append(mobile)
-    return "|".join(forms)
+        bare = mobile
+    dialled = {len(trunk) + length: f"{trunk}(?:{pattern})" for length, pattern in valid.items()}
+    return {
+        length: "|".join(filter(None, (dialled.get(length), bare.get(length))))
+        for length in {**dialled, **bare}
+    }
 
 
 def _formatted(region: str, kind: int) -> str:

@@ -114,12 +114,12 @@ class _Groups:
         """Without a cue: any valid number of the home region; abroad, only groupings that are typical of telephones."""
         sizes = self._sizes[first : last + 1]
         formatted = first != last
-        if number.region == "US" and formatted and sizes[-1] != 7 and sizes[-2:] != (3, 4):
+        if number.plan.region == "US" and formatted and sizes[-1] != 7 and sizes[-2:] != (3, 4):
             return False
-        if number.region == self._home.region:
+        if number.plan.region == self._home.region:
             return True
         if not formatted:
-            return number.region == "CN" and number.mobile
+            return number.plan.region == "CN" and number.plan.is_mobile(number.national)
         if sum(sizes) == 8:
             alone = self._groups[first - 1] == self._groups[last + 1] == _BREAK
             return alone and sizes == (4, 4) and self._groups[first][0] in "5689"

@@ -17,7 +17,7 @@ def test_a_plan_agrees_with_the_library(region, digits):
     )
 
     # The library keeps leading zeros apart, the plan reads the digits as they stand.
-    assert bool(plan.is_valid.fullmatch(digits)) == (library and not digits.startswith("0"))
+    assert plan.is_valid(digits) == (library and not digits.startswith("0"))
 
 
 @pytest.mark.parametrize("region", REGIONS)
@@ -31,7 +31,7 @@ def test_the_examples_of_the_library_are_read_at_home(region):
 
         assert read
         assert read.e164 == phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-        assert read.region == region
+        assert read.plan.region == region
 
 
 @pytest.mark.parametrize("region", sorted(phonenumbers.SUPPORTED_REGIONS))
@@ -47,8 +47,8 @@ def test_every_country_can_be_home_and_is_known_abroad(region):
 def test_a_country_code_is_written_or_not():
     singapore = home("SG")
 
-    assert singapore.read("91234567").with_code is False
-    assert singapore.read("6591234567").with_code is True
+    assert singapore.read("91234567").e164 == "+6591234567"
+    assert singapore.read("6591234567").e164 == "+6591234567"
     assert singapore.read("006591234567").e164 == "+6591234567"
     assert singapore.read("0091234567") is None
     assert singapore.read("1234567") is None
