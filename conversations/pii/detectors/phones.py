@@ -8,15 +8,17 @@ from conversations.pii.detectors.phone_plans import Number, home, international
 from conversations.pii.reading import Reading
 from conversations.pii.values import Kind, Span
 
-# Digits, or a date, which is never part of a number.
-_TOKEN = re.compile(
-    r"(?P<date>"
-    r"(?:19|20)[0-9]{2}(?P<a>[-. ])(?:0?[1-9]|1[0-2])(?P=a)(?:0?[1-9]|[12][0-9]|3[01])(?![0-9])"
-    r"|(?:0?[1-9]|[12][0-9]|3[01])(?P<b>[-. ])(?:0?[1-9]|[12][0-9]|3[01])(?P=b)(?:19|20)[0-9]{2}(?![0-9])"
-    r"|(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?![0-9])"
-    r")|[0-9]+"
+_DATE = re.compile(
+    r"(?=[0-9](?<![0-9].))(?:"
+    r"(?:19|20)[0-9]{2}(?P<a>[-. ])(?:0?[1-9]|1[0-2])(?P=a)(?:0?[1-9]|[12][0-9]|3[01])"
+    r"|(?:0?[1-9]|[12][0-9]|3[01])(?P<b>[-. ])(?:0?[1-9]|[12][0-9]|3[01])(?P=b)(?:19|20)[0-9]{2}"
+    r"|(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+    r")(?![0-9])"
 )
-_GAPS = {" ", "-", ".", "(", ")", ") ", ")-", " (", "-(", " - ", "  ", " (0)", "(0)", "(0) ", " (0) "}
+# What may stand between two groups of one number: " ", "-", ".", "(", ")", ") ", ")-", " (", "-(", " - " or "  ".
+_GAP = r"(?: (?:[ (]|- )?|-\(?|\)[ -]?|[.(])"
+# A group of digits, or the empty place behind one that is the last of its number.
+_GROUP = re.compile(rf"([0-9]+|(?<=[0-9])(?!{_GAP}[0-9]))")
 _PLUSES = {"+(", "+ "}
 _PART_OF_SOMETHING = re.compile(
     r"(?<=[A-Za-z0-9_#=@&$€£¥₹])|(?<=[A-Za-z0-9][.-])|(?<=[A-Za-z/:]/)"
@@ -31,7 +33,6 @@ _COUNTS_SOMETHING = re.compile(
 _MOST_GROUPS = 6
 _FEWEST_DIGITS, _MOST_DIGITS = 7, 15
 _MOST_ANNOUNCED = 13
-_BREAK = "-" * (_MOST_DIGITS + 1)  # too long for any number
 _NEAR = 14  # characters from a cue to a number outside every plan, or from a number to the cue after it
 
 
@@ -43,7 +44,7 @@ class Phones:
 
 
 class _Groups:
-    """The groups of digits in a text, with a `_BREAK` between groups that cannot be of one number."""
+    """The groups of digits in a text, with an empty one between groups that cannot be of one number."""
 
     def __init__(self, reading: Reading) -> None:
         self._text = reading.text
@@ -59,8 +60,8 @@ class _Groups:
 
     def phones(self) -> Iterator[Span]:
         first = 0
-        while first < len(self._starts):
-            if self._sizes[first] > _MOST_DIGITS:
+        while first < len(self._groups):
+            if not self._groups[first]:
                 first += 1
                 continue
             plus = self._plus_before(first) if self._has_plus else 0
@@ -70,35 +71,34 @@ class _Groups:
                 yield Span(Kind.PHONE, self._opening(start, end), end, e164)
             first = last + 1
 
-    def _candidates(self, first: int, *, pairs_allowed: bool) -> list[tuple[int, str]]:
-        """(last group, digits) of possible numbers that begin with this group, longest first."""
-        ends = _ends(self._sizes[first : first + _MOST_GROUPS], pairs_allowed)
-        if not ends:
-            return []
-        begin = self._begins[first]
-        return [(first + behind, self._digits[begin : begin + digits]) for behind, digits in ends]
-
     def _international(self, first: int) -> tuple[int, str]:
-        for last, digits in self._candidates(first, pairs_allowed=True):
-            if e164 := international(digits):
-                return last, e164
+        begin = self._begins[first]
+        for behind, length in self._ends(first, pairs_allowed=True):
+            if e164 := international(self._digits[begin : begin + length]):
+                return first + behind, e164
         return first, ""
 
     def _national(self, first: int) -> tuple[int, str]:
         """The last group and the E.164 form of the number that begins with this group; else this group and nothing."""
         if self._sizes[first] == 1 and self._sizes[first + 1] < 3:
             return first, ""
-        candidates = self._candidates(first, pairs_allowed=self._groups[first][0] == "0")
-        for last, digits in candidates:
-            number = self._read(digits)
-            if number and self._is_believable(number, first, last):
-                return last, number.e164
-        if candidates and self._cues.announces(self._starts[first], _NEAR):
+        ends = self._ends(first, pairs_allowed=self._groups[first][0] == "0")
+        if not ends:
+            return first, ""
+        begin = self._begins[first]
+        for behind, length in ends:
+            number = self._read(self._digits[begin : begin + length])
+            if number and self._is_believable(number, first, first + behind):
+                return first + behind, number.e164
+        if self._cues.announces(self._starts[first], _NEAR):
             # After "phone:" or "电话", digits are a number even if they fit no plan.
-            for last, digits in candidates:
-                if len(digits) <= _MOST_ANNOUNCED:
-                    return last, self._assume(digits)
+            for behind, length in ends:
+                if length <= _MOST_ANNOUNCED:
+                    return first + behind, self._assume(self._digits[begin : begin + length])
         return first, ""
+
+    def _ends(self, first: int, *, pairs_allowed: bool) -> Sequence[tuple[int, int]]:
+        return _ends(self._sizes[first : first + _MOST_GROUPS], pairs_allowed)
 
     def _is_believable(self, number: Number, first: int, last: int) -> bool:
         start, end = self._starts[first], self._starts[last] + self._sizes[last]
@@ -121,7 +121,7 @@ class _Groups:
         if not formatted:
             return number.plan.region == "CN" and number.plan.is_mobile(number.national)
         if sum(sizes) == 8:
-            alone = self._groups[first - 1] == self._groups[last + 1] == _BREAK
+            alone = not self._groups[first - 1] and not self._groups[last + 1]
             return alone and sizes == (4, 4) and self._groups[first][0] in "5689"
         return True
 
@@ -145,19 +145,13 @@ class _Groups:
 
 
 def _groups_in(text: str) -> tuple[list[str], list[int]]:
-    """Groups of digits with their offsets, and a `_BREAK` where two are too far apart."""
-    groups, starts = [_BREAK], [0]
-    end = 0
-    for token in _TOKEN.finditer(text):
-        before, (start, end) = end, token.span()
-        is_date = token.lastgroup
-        if (is_date or text[before:start] not in _GAPS) and groups[-1] != _BREAK:
-            groups.append(_BREAK)
-            starts.append(start)
-        if not is_date:
-            groups.append(token[0])
-            starts.append(start)
-    return [*groups, _BREAK], starts
+    """Groups of digits with their offsets, and an empty one behind each that the next is too far from; no dates."""
+    parts = _GROUP.split(_DATE.sub(_blank, text))
+    return parts[1::2], list(accumulate(map(len, parts)))[::2]
+
+
+def _blank(match: re.Match[str]) -> str:
+    return "/" * len(match[0])
 
 
 @lru_cache(maxsize=4096)
@@ -167,7 +161,7 @@ def _ends(sizes: tuple[int, ...], pairs_allowed: bool) -> Sequence[tuple[int, in
     digits = 0
     for behind, size in enumerate(sizes):
         digits += size
-        if digits > _MOST_DIGITS or (behind and size == 1 and not pairs_allowed):
+        if not size or digits > _MOST_DIGITS or (behind and size == 1 and not pairs_allowed):
             break
         if digits >= _FEWEST_DIGITS and (size > 2 or pairs_allowed):
             ends.append((behind, digits))
