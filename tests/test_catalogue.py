@@ -95,7 +95,7 @@ def test_every_tenant_table_has_both_policies(database):
 def test_every_tenant_table_has_a_key_that_begins_with_the_tenant(database):
     keys = ask(
         "SELECT conrelid::regclass::text, (SELECT attname FROM pg_attribute WHERE attrelid = conrelid AND attnum = conkey[1]),"
-        " array_length(conkey, 1) FROM pg_constraint WHERE contype = 'u'"
+        " array_length(conkey, 1) FROM pg_constraint WHERE contype IN ('p', 'u')"
     )
     with_key = {table for table, first, length in keys if first == "tenant_id" and length == 2}
 
