@@ -130,14 +130,26 @@ def import_records(
             report.refuse(error)
         messages = batch.of(ImportedMessage)
         report.messages += len(messages)
-        seen |= {hash(one.session) for one in messages}
-        seen |= {hash(one.source_id or one.key) for one in batch.of(ImportedSession)}
-        report.sessions = len(seen)
+        report.sessions += _count_new(batch.of(ImportedSession), messages, seen)
         _Storing(tenant_id, batch, report, meanwhile=batches.read_on).run()
         done += len(batch.records) + len(batch.errors)
         advance("records", done)
     report.seconds = round(time.monotonic() - started, 3)
     return report
+
+
+def _count_new(
+    sessions: Sequence[ImportedSession], messages: Sequence[ImportedMessage], seen: set[int]
+) -> int:
+    """How many sessions were not `seen`; messages name theirs by either of its names."""
+    new = 0
+    for one in sessions:
+        names = {hash(name) for name in (one.source_id, one.given.external_id) if name} or {hash(one.key)}
+        new += names.isdisjoint(seen)
+        seen |= names
+    unseen = {hash(one.session) for one in messages} - seen
+    seen |= unseen
+    return new + len(unseen)
 
 
 class _Storing:
