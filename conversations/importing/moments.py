@@ -1,5 +1,6 @@
 """Times and roles as other systems write them."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from conversations.inputs import RoleName
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Later than the year 5000 in seconds: it can only be milliseconds.
 _MILLISECONDS_FROM = 100_000_000_000
+_UNIX_TIME = re.compile(r"[0-9]{9,13}(\.[0-9]+)?")  # eight digits are a day
 
 ROLES: dict[str, RoleName] = {
     "system": "system",
@@ -35,8 +37,13 @@ def role_of(raw: Any, field: str) -> RoleName:
 
 
 def moment_of(raw: Any, field: str) -> datetime:
-    """A time in UTC, from ISO 8601 (UTC if it has no offset) or a Unix time in seconds or milliseconds."""
+    """A time in UTC, from ISO 8601 (UTC if it has no offset) or a Unix time in seconds or milliseconds.
+
+    Columns and attributes of texts hold Unix times as digits.
+    """
     try:
+        if isinstance(raw, str) and _UNIX_TIME.fullmatch(raw.strip()):
+            raw = float(raw)
         if isinstance(raw, str):
             at = datetime.fromisoformat(raw.strip())
             return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
