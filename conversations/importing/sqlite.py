@@ -32,6 +32,7 @@ _COLUMNS = {
         *("intent_confidence", *_MESSAGE_TEXTS),
     ),
 }
+_ORDER = ("timestamp", "created_at", "id")
 _REQUIRED = {"sessions": {"session_id"}, "messages": {"session_id", "role", "content", "timestamp"}}
 
 
@@ -105,9 +106,15 @@ def _find(database: sqlite3.Connection, path: Path, kind: str, mapping: TableMap
     if missing := sorted(needed - there):
         raise Invalid(detail=f"{path.name}: table {name} has no column {missing[0]}.")
     present = {ours: theirs for ours, theirs in chosen.items() if theirs in there}
-    order = ", ".join(_quoted(present[ours]) for ours in ("timestamp", "created_at", "id") if ours in present)
+    order = ", ".join(_in_order(ours, present[ours]) for ours in _ORDER if ours in present)
     select = f"SELECT {', '.join(map(_quoted, present.values()))} FROM {_quoted(name)}"
     return _Table(path.name, kind, tuple(present), f"{select} ORDER BY {order}" if order else select)
+
+
+def _in_order(ours: str, theirs: str) -> str:
+    """Times as moments first: as texts, `10:00:01Z` comes after `10:00:02+00:00`, and after any without a T."""
+    column = _quoted(theirs)
+    return column if ours == "id" else f"julianday({column}), {column}"
 
 
 def _quoted(identifier: str) -> str:

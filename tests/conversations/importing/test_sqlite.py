@@ -61,7 +61,20 @@ def test_sessions_come_first_then_messages_by_time(tmp_path):
     assert messages[1].given.external_id == "m1"
 
 
-@pytest.mark.parametrize("at", [1_767_225_600, 1_767_225_600.0, 1_767_225_600_000])
+def test_times_written_in_several_ways_are_in_order(tmp_path):
+    path = database(
+        tmp_path,
+        message(1, content="third", at="2026-01-01 10:00:02"),
+        message(2, content="second", at="2026-01-01T10:00:01Z"),
+        message(3, content="first", at="2026-01-01T11:00:00+01:00"),
+    )
+
+    assert [content for _, _, content in words(read(path, Format.SQLITE))] == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize(
+    "at", [1_767_225_600, 1_767_225_600.0, 1_767_225_600_000, "1767225600", "1767225600.0"]
+)
 def test_unix_times_are_understood(tmp_path, at):
     (record,) = read(database(tmp_path, message(at=at)), Format.SQLITE)
 
