@@ -134,8 +134,8 @@ class Holding(Protocol):
     def export(self, tenant_id: UUID, target: Target) -> Iterable[Mapping[str, Any]]:
         """Every record, as JSON values."""
 
-    def erase(self, tenant_id: UUID, target: Target, keep: "Keep") -> int:
-        """Erase what `keep` does not defer; returns how many records went."""
+    def erase(self, tenant_id: UUID, target: Target) -> int:
+        """Erase what no hold or legal minimum defers; returns how many records went."""
 
 
 class Transfer(Protocol):
@@ -152,13 +152,6 @@ class Transfer(Protocol):
 
     def message_ids(self, record: Any) -> Iterable[str]:
         """Source ids of the messages that a record refers to."""
-
-
-class Keep(Protocol):
-    """What an erasure has to leave for now."""
-
-    def message_ids(self) -> set[UUID]:
-        """Messages that a hold or a legal minimum defers."""
 
 
 class Registry:

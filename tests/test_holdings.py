@@ -2,7 +2,7 @@
 
 import pytest
 
-from conversations.ports import Keep, Target, registry
+from conversations.ports import Target, registry
 from conversations.services.holdings import count_records
 from conversations.tenancy import tenant_scope
 from tests.builders import make_session, make_tenant, say
@@ -28,11 +28,6 @@ EXEMPT = {
     "retention_tenantremoval": "a decision about the tenant",
 }
 FRAMEWORK = ("account_", "auth_", "django_", "mfa_", "socialaccount_")
-
-
-class NothingKept:
-    def message_ids(self):
-        return set()
 
 
 def own_tables():
@@ -69,7 +64,6 @@ def test_holding_of_somebody_unknown_is_empty_and_erases_nothing(database, name)
     tenant = make_tenant()
     say(tenant, make_session(tenant, customer_id="ann"), "hello")
     holding = registry.holdings[name]
-    keep: Keep = NothingKept()
 
     with tenant_scope(tenant.id):
         for target in (
@@ -78,7 +72,7 @@ def test_holding_of_somebody_unknown_is_empty_and_erases_nothing(database, name)
             Target(message_ids=(tenant.id,)),
         ):
             assert count_records(tenant.id, target)[name] == 0
-            assert holding.erase(tenant.id, target, keep) == 0
+            assert holding.erase(tenant.id, target) == 0
 
 
 @pytest.mark.parametrize("name", sorted(registry.holdings))

@@ -27,7 +27,7 @@ from conversations.models import (
     MessageIndex,
     Session,
 )
-from conversations.ports import Holding, Keep, Registry, Target, lifecycle, registry
+from conversations.ports import Holding, Registry, Target, lifecycle, registry
 from conversations.services import idempotency
 from conversations.services.memories.contents import open_memories
 from conversations.services.messages.contents import unseal_messages
@@ -76,7 +76,7 @@ class MessageHolding:
                     row, content=content, attachments=attachments, customer=customers.get(row.customer_id)
                 )
 
-    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+    def erase(self, tenant_id: UUID, target: Target) -> int:
         return 0
 
 
@@ -96,7 +96,7 @@ class MemoryHolding:
             for row, content in zip(page, open_memories(page), strict=True):
                 yield presenters.memory(row, content=content, customer=customers.get(row.customer_id))
 
-    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+    def erase(self, tenant_id: UUID, target: Target) -> int:
         rows = self._rows(tenant_id, target)
         # Of other targets only what was hidden: a memory with evidence elsewhere stays.
         chosen = rows if target.customer_id else rows.filter(hidden_at__isnull=False)
@@ -131,7 +131,7 @@ class ContextReceiptHolding:
                 "items": row.items,
             }
 
-    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+    def erase(self, tenant_id: UUID, target: Target) -> int:
         return self._rows(tenant_id, target).delete()[0]
 
     def _rows(self, tenant_id: UUID, target: Target) -> QuerySet[ContextReceipt]:
@@ -155,7 +155,7 @@ class IdempotencyHolding:
     def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
         yield from ()  # copies of what the other holdings export
 
-    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+    def erase(self, tenant_id: UUID, target: Target) -> int:
         return idempotency.blank_answers(
             tenant_id=tenant_id, gone=_subject_of(target), **self._which(tenant_id, target)
         )
@@ -195,7 +195,7 @@ class SearchTableHolding:
     def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
         yield from ()  # drawn from the messages
 
-    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+    def erase(self, tenant_id: UUID, target: Target) -> int:
         return 0
 
 
@@ -214,7 +214,7 @@ class SessionHolding:
         for row in self._rows(tenant_id, target).order_by("id").iterator(PAGE):
             yield presenters.session(row, customer=customers.get(row.customer_id), held=False)
 
-    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+    def erase(self, tenant_id: UUID, target: Target) -> int:
         """Clear those that have no message left and that no hold covers."""
         rows = self._rows(tenant_id, target).filter(hidden_at__isnull=False)
         messages = Message.objects.for_tenant(tenant_id).filter(session_id=OuterRef("id"))
@@ -255,7 +255,7 @@ class CustomerHolding:
         for row in self._rows(tenant_id, target):
             yield presenters.customer(row)
 
-    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+    def erase(self, tenant_id: UUID, target: Target) -> int:
         return self._rows(tenant_id, target).update(
             external_id=None, language=None, metadata={}, identifiers=[], erased_at=ids.now()
         )
@@ -280,7 +280,7 @@ class KeyHolding:
     def export(self, tenant_id: UUID, target: Target) -> Iterator[Record]:
         yield from ()  # secrets, not data about anybody
 
-    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+    def erase(self, tenant_id: UUID, target: Target) -> int:
         return keyring.destroy_keys(
             tenant_id, list(self._rows(tenant_id, target).values_list("id", flat=True))
         )

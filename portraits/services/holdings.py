@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from conversations import ids
 from conversations.models import Customer, Session, Tombstone
-from conversations.ports import Keep, Registry, Target
+from conversations.ports import Registry, Target
 from conversations.services.holdings import messages_of
 from portraits import presenters
 from portraits.models import (
@@ -62,7 +62,7 @@ class PortraitHolding:
             yield presenters.portrayal(portrayal, ids.now())
         yield from present_all(tenant_id, customer)
 
-    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+    def erase(self, tenant_id: UUID, target: Target) -> int:
         """Erase all of a customer; of other targets what rests on their messages, held ones (beyond use) included."""
         if target.customer_id is not None:
             _lock(tenant_id, [target.customer_id])
@@ -88,7 +88,7 @@ class InteractionHolding:
             customer = Customer.objects.for_tenant(tenant_id).get(id=target.customer_id)
             yield presenters.summary(customer, read_summary(tenant_id, customer))
 
-    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+    def erase(self, tenant_id: UUID, target: Target) -> int:
         if target.customer_id is not None:
             _lock(tenant_id, [target.customer_id])  # or what is being folded just now would come after us
         return sum(rows.delete()[0] for rows in self._rows(tenant_id, target))

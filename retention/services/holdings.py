@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import BooleanField, F, Func, Q, QuerySet, Subquery
 
 from conversations.models import Session, Tombstone
-from conversations.ports import Holding, Keep, Registry, Target
+from conversations.ports import Holding, Registry, Target
 from conversations.services.holdings import messages_of, sessions_of
 from conversations.services.messages.reading import external_ids
 from retention.enums import ExportKind
@@ -39,7 +39,7 @@ class ArchiveHolding:
             customer = external_ids(tenant_id, {row.customer_id}).get(row.customer_id)
             yield {**open_record(row, customer=customer), "archived_at": row.archived_at}
 
-    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+    def erase(self, tenant_id: UUID, target: Target) -> int:
         return 0
 
 
@@ -56,7 +56,7 @@ class ExportHolding:
     def export(self, tenant_id: UUID, target: Target) -> Iterator[Mapping[str, Any]]:
         yield from ()  # copies of what the other holdings export
 
-    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+    def erase(self, tenant_id: UUID, target: Target) -> int:
         return file_store.remove_exports(self._rows(tenant_id, target))
 
     def _rows(self, tenant_id: UUID, target: Target) -> QuerySet[ExportJob]:
@@ -101,7 +101,7 @@ class DeferredHolding:
     def export(self, tenant_id: UUID, target: Target) -> Iterator[Mapping[str, Any]]:
         yield from ()  # beyond use: only the case opens it
 
-    def erase(self, tenant_id: UUID, target: Target, keep: Keep) -> int:
+    def erase(self, tenant_id: UUID, target: Target) -> int:
         return 0
 
 

@@ -29,7 +29,6 @@ from retention.periods import Period, expires_at
 from retention.services import holds, locks
 from retention.services.erasures import deferring, hiding, mirrors
 from retention.services.erasures.deferrals import describe_deferrals
-from retention.services.purges.summaries import NothingKept
 from retention.two_persons import person
 
 DUE = Period(months=1)  # GDPR 12 (3)
@@ -112,8 +111,8 @@ def open_case(
     hiding.hide(case, target, reason=word)
     deferring.seal_deferred(case, target, law)
     # While the keys are there, and together with what made them useless.
-    IdempotencyHolding().erase(tenant_id, target, NothingKept())
-    case.keys_destroyed = KeyHolding().erase(tenant_id, target, NothingKept())
+    IdempotencyHolding().erase(tenant_id, target)
+    case.keys_destroyed = KeyHolding().erase(tenant_id, target)
     case.keys_destroyed_at = ids.now()
     case.deferrals = describe_deferrals(case, target, law)
     case.save(update_fields=["keys_destroyed", "keys_destroyed_at", "deferrals"])

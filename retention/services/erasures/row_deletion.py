@@ -34,16 +34,6 @@ _DELETE_ARCHIVED = """
 
 
 @dataclass(frozen=True)
-class KeptMessages:
-    """`Keep`: the messages that the law has left."""
-
-    left: frozenset[UUID]
-
-    def message_ids(self) -> set[UUID]:
-        return set(self.left)
-
-
-@dataclass(frozen=True)
 class Ended:
     """What one pass has done, and why something is left."""
 
@@ -130,5 +120,4 @@ def _erase_holdings(case: ErasureCase, target: Target) -> None:
         memories.filter(id__in=gone.values("object_id")).delete()
     for holding in registry.holdings.values():
         with tenant_scope(tenant_id), because(Reason.ERASURE):
-            left = messages_of(tenant_id, target).values_list("id", flat=True)
-            holding.erase(tenant_id, target, KeptMessages(frozenset(left)))
+            holding.erase(tenant_id, target)

@@ -86,13 +86,6 @@ class SummaryOver(Func):
         return _NAMED.sub("%s", sql), [self.values[name] for name in _NAMED.findall(sql)]
 
 
-class NothingKept:
-    """`Keep` of a purge: what is held was not selected."""
-
-    def message_ids(self) -> set[UUID]:
-        return set()
-
-
 class PurgeableSummaries:
     """`Purgeable` for what is known of customers; its records are customers."""
 
@@ -164,7 +157,7 @@ def held_customers(tenant_id: UUID, customer_ids: Sequence[UUID]) -> set[UUID]:
 def _forget(tenant_id: UUID, customer_id: UUID) -> None:
     target = Target(customer_id=customer_id)
     for holding in _holdings():
-        holding.erase(tenant_id, target, NothingKept())
+        holding.erase(tenant_id, target)
     Memory.objects.for_tenant(tenant_id).filter(customer_id=customer_id).delete()
     # The external id stays while the archive does: compliance staff ask for a customer's records by it.
     Customer.objects.for_tenant(tenant_id).filter(id=customer_id).update(metadata={}, language=None)

@@ -143,8 +143,8 @@ def test_other_apps_end_their_part_through_the_holdings(tenant, monkeypatch):
     class Holding:
         name, tables, record_class = "elsewhere", (), "summaries"
 
-        def erase(self, tenant_id, target, keep):
-            asked.append((tenant_id, target, keep.message_ids()))
+        def erase(self, tenant_id, target):
+            asked.append((tenant_id, target))
             return 1
 
     monkeypatch.setitem(registry.holdings, "elsewhere", Holding())
@@ -153,4 +153,4 @@ def test_other_apps_end_their_part_through_the_holdings(tenant, monkeypatch):
 
     run(tenant, RecordClass.SUMMARIES)
 
-    assert asked == [(tenant.id, Target(customer_id=customer.id), set())]
+    assert asked == [(tenant.id, Target(customer_id=customer.id))]
