@@ -47,12 +47,9 @@ class ErasureTask(TenantOwned):
 
     case = reference("retention.ErasureCase", "tasks")
     store = models.CharField(max_length=40)
-    method = models.CharField(max_length=300, blank=True)
     found_before = models.BigIntegerField(default=0)
     found_after = models.BigIntegerField(null=True)  # null: not yet asked
     verified_at = models.DateTimeField(null=True)
-    attempts = models.IntegerField(default=0)
-    last_error = models.CharField(max_length=300, blank=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "case", "store"], name="task_store")]
