@@ -4,6 +4,7 @@ Every step may be repeated, so a worker may die anywhere: beat picks up unfinish
 while a store is asked. One process works on a case at a time.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from time import monotonic, sleep
 from uuid import UUID
@@ -24,6 +25,7 @@ from conversations.mirror.drain import drain
 from conversations.models import DataKey
 from conversations.principals import SYSTEM
 from conversations.services import audit
+from conversations.services.holdings import count_records
 from conversations.tenancy import tenant_scope
 from retention import ledger
 from retention.enums import CaseScope, CaseState
@@ -146,15 +148,14 @@ def _follow_outbox(case: ErasureCase) -> None:
         drain(seconds=10)
     if pending := mirrors.count_pending(case):
         raise Unfinished(f"{pending} events are still to be followed by the stores")
-    _answered(case, OUTBOX, 0)
+    _answered(case, {OUTBOX: 0})
 
 
 def _verify_rows(case: ErasureCase, ended: Ended) -> None:
     """Record what is left in each holding; Unfinished when something is that nothing defers."""
     with tenant_scope(case.tenant_id):
-        left = row_deletion.count_left(case, target_of(case))
-    for name, count in left.items():
-        _answered(case, name, count)
+        left = count_records(case.tenant_id, target_of(case))
+    _answered(case, left)
     deferrable = DEFERRABLE if ended.deferrals else frozenset()
     if unexplained := [name for name, count in left.items() if count and name not in deferrable]:
         raise Unfinished(f"something is left in {', '.join(unexplained)}")
@@ -164,7 +165,7 @@ def _ask_stores(case: ErasureCase, entries: Entries) -> None:
     used = [store for store in mirrors.stores_in_use() if store != OUTBOX]
     for store in used:
         found = mirrors.count_found(store, entries)
-        _answered(case, store, found)
+        _answered(case, {store: found})
         if found:
             raise Unfinished(f"{found} entries are left in {store}")
     if MILVUS in used and (entries.messages or entries.memories):
@@ -221,13 +222,20 @@ def write_ledger(case: ErasureCase) -> None:
     ledger.append(settings.ERASURE_LEDGER, entry, signing_key())
 
 
-def _answered(case: ErasureCase, store: str, found: int) -> None:
+def _answered(case: ErasureCase, found: Mapping[str, int]) -> None:
+    """Record what each store, or holding, still has."""
+    tasks = [
+        ErasureTask(
+            tenant_id=case.tenant_id, case=case, store=store, found_after=count, verified_at=ids.now()
+        )
+        for store, count in found.items()
+    ]
     with tenant_scope(case.tenant_id):
-        ErasureTask.objects.update_or_create(
-            tenant_id=case.tenant_id,
-            case=case,
-            store=store,
-            defaults={"found_after": found, "verified_at": ids.now()},
+        ErasureTask.objects.bulk_create(
+            tasks,
+            update_conflicts=True,
+            unique_fields=["tenant", "case", "store"],
+            update_fields=["found_after", "verified_at"],
         )
 
 

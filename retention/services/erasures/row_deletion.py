@@ -1,6 +1,5 @@
 """Deletes the rows of a case in PostgreSQL, in batches under the law, and counts what is left."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -52,11 +51,6 @@ def end_rows(case: ErasureCase, target: Target) -> Ended:
         deferrals = describe_deferrals(case, target, law)
     _erase_holdings(case, target)
     return Ended(ended + packed - left, deferrals)
-
-
-def count_left(case: ErasureCase, target: Target) -> Mapping[str, int]:
-    """What every holding still has. Runs inside a tenant scope."""
-    return count_records(case.tenant_id, target)
 
 
 def remove_bare_rows(case: ErasureCase, target: Target) -> None:
@@ -118,6 +112,7 @@ def _erase_holdings(case: ErasureCase, target: Target) -> None:
         gone = Tombstone.objects.for_tenant(tenant_id).filter(case_id=case.id, kind="memory")
         memories = Memory.objects.for_tenant(tenant_id).filter(hidden_at__isnull=False)
         memories.filter(id__in=gone.values("object_id")).delete()
-    for holding in registry.holdings.values():
+        found = count_records(tenant_id, target)
+    for name in [name for name, count in found.items() if count]:
         with tenant_scope(tenant_id), because(Reason.ERASURE):
-            holding.erase(tenant_id, target)
+            registry.holdings[name].erase(tenant_id, target)
