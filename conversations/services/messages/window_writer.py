@@ -19,6 +19,7 @@ class WindowWriter:
     def __init__(self) -> None:
         self._waiting: dict[tuple[WindowKey, int], list[WindowEntry]] = {}
         self._in_hand: dict[tuple[WindowKey, int], list[WindowEntry]] = {}
+        self._lost = 0
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
@@ -32,10 +33,15 @@ class WindowWriter:
             self._waiting.setdefault((key, epoch), []).extend(entries)
             self._changed.notify_all()
 
-    def flush(self, key: WindowKey) -> None:
-        """Return when what this process has appended to the session is written, or after `PATIENCE`."""
+    def flush(self, key: WindowKey) -> bool:
+        """Wait until what this process has appended to the session is written, or for `PATIENCE`.
+
+        False if Redis did not take something meanwhile: whoever asks it now would only wait once more.
+        """
         with self._changed:
+            lost = self._lost
             self._changed.wait_for(lambda: not self._is_pending(key), PATIENCE)
+            return self._lost == lost
 
     def _is_pending(self, key: WindowKey) -> bool:
         return any(key == other for pushes in (self._waiting, self._in_hand) for other, _ in pushes)
@@ -52,6 +58,7 @@ class WindowWriter:
                 if redis is not None:
                     redis.push(self._in_hand)
             except StoreUnavailable as error:
+                self._lost += 1
                 log.info("window.not_written", step="push", reason=error.reason)
 
 

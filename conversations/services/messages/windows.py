@@ -139,7 +139,8 @@ def _ask_redis(session: Session, limit: int) -> tuple[Sequence[WindowEntry] | No
     if redis is None or limit > settings.WINDOW_SIZE or not session.message_count:
         return None, []
     wanted = min(settings.WINDOW_SIZE, session.message_count)
-    writer.flush(_key(session))
+    if not writer.flush(_key(session)):
+        return None, ["redis"]
     try:
         return redis.read(_key(session), session.epoch, session.last_position, wanted), []
     except StoreUnavailable:
