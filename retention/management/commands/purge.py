@@ -28,7 +28,11 @@ class Command(BaseCommand):
         parser.add_argument("--tenant", metavar="NAME", help="default: every tenant")
         parser.add_argument("--class", dest="record_class", choices=RecordClass.values, help="default: all")
         parser.add_argument("--execute", action="store_true", help="without it nothing is changed")
-        parser.add_argument("--force", action="store_true", help="pass the fuse")
+        parser.add_argument(
+            "--force",
+            action="store_true",
+            help="go on where the fuse stops it: when far more is due than time alone explains",
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         add_operator(parser)
 

@@ -37,7 +37,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--basis", required=True, metavar="TEXT", help="the contract or the law that requires it"
         )
-        parser.add_argument("--execute", action="store_true")
+        parser.add_argument(
+            "--execute", action="store_true", help="ask for it, or agree to what another person asked for"
+        )
         parser.add_argument(
             "--receipt",
             type=Path,
