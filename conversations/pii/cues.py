@@ -1,8 +1,9 @@
 """Cue words near a number: digits alone seldom tell a phone number from an order number."""
 
 import re
+from collections.abc import Callable
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 
 REACH = 32  # characters between a word and its number
 
@@ -44,6 +45,9 @@ _FILLERS = re.compile(
     r"(?:[\s:#.=_(号码號碼是为為]|(?i:number|numbers|no|nr|num|id|code|is|was)(?![A-Za-z]))*"
 )
 _SAYS_MORE = re.compile(r"[0-9\[]")  # a number, or the placeholder of one
+Place = tuple[int, int, Cue]
+"""Where a cue begins and ends in its word or run of ideographs."""
+
 _DEPENDENT = "id"  # takes its meaning from the word before it: "WhatsApp id"
 
 
@@ -86,8 +90,8 @@ class Cues:
         """The nearest word that starts at most `reach` characters after `position`."""
         if self._has_any:
             for token in _TOKEN.finditer(self._text, position, position + 2 * reach):
-                for start, _, cue in _cues_in(token):
-                    return cue if start - position <= reach else None
+                for start, _, cue in self._cues_in(token):
+                    return cue if token.start() + start - position <= reach else None
         return None
 
     def _nearest_before(self, position: int) -> tuple[int, Cue | None]:
@@ -100,27 +104,35 @@ class Cues:
     def _look_before(self, position: int) -> tuple[int, Cue | None]:
         nearest: tuple[int, Cue | None] = (0, None)
         for token in reversed(list(_TOKEN.finditer(self._text, max(0, position - REACH), position))):
-            cues = _cues_in(token)
-            if cues:
-                nearest = cues[-1][1:]
+            if cues := self._cues_in(token):
+                _, end, cue = cues[-1]
+                nearest = token.start() + end, cue
             if nearest[1] and token[0].lower() != _DEPENDENT:
                 break
         return nearest
 
+    def _cues_in(self, token: re.Match[str]) -> list[Place]:
+        cues = self._cues_of(token[0])
+        return [] if cues and _is_placeholder(token) else cues
 
-def _cues_in(token: re.Match[str]) -> list[tuple[int, int, Cue]]:
-    """(start, end, cue) of the token itself, or of the words in a run of ideographs."""
-    word = token[0]
+    @cached_property
+    def _cues_of(self) -> Callable[[str], list[Place]]:
+        """A cache for each text: words recur."""
+        return cache(_cues_of)
+
+
+def _cues_of(word: str) -> list[Place]:
+    """The word itself, or the words in a run of ideographs."""
     if word.isascii():
         cue = _BY_WORD.get(word.lower())
-        return [(*token.span(), cue)] if cue and not _is_placeholder(token) else []
-    words = _CJK_WORD.finditer(token.string, *token.span())
-    return [(*word.span(), _BY_WORD[word[0]]) for word in words]
+        return [(0, len(word), cue)] if cue else []
+    return [(*cue.span(), _BY_WORD[cue[0]]) for cue in _CJK_WORD.finditer(word)]
 
 
 def _is_placeholder(token: re.Match[str]) -> bool:
     """The word of `[PHONE_7f3a]` is no cue for the number after it."""
     return (
-        token.string[token.start() - 1 : token.start()] == "["
+        token[0].isascii()
+        and token.string[token.start() - 1 : token.start()] == "["
         and token.string[token.end() : token.end() + 1] == "_"
     )
