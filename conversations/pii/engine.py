@@ -61,7 +61,7 @@ def find(
     prefix = f"{context}: " if context else ""
     reading = Reading(prefix + text, region=region)
     kept = _find_all(reading, detectors)
-    if reading.text is text:
+    if not prefix and not reading.has_moved:
         return tuple(kept)
     traced = (_traced(span, reading, len(prefix)) for span in kept)
     return tuple(span for span in traced if span.end > 0)

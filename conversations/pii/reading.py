@@ -46,7 +46,8 @@ class Reading:
         return "+" in self.text
 
     @cached_property
-    def _moved(self) -> bool:
+    def has_moved(self) -> bool:
+        """Whether offsets in the folded text are not those of the original."""
         return self.text is not self.original and folding.moves(self.original)
 
     @cached_property
@@ -55,7 +56,7 @@ class Reading:
 
     def trace(self, start: int, end: int) -> tuple[int, int]:
         """The same span in the original, with invisible characters at its end."""
-        if not self._moved:
+        if not self.has_moved:
             return start, end
         origins = self._origins
         return origins[start], max(origins[end], origins[end - 1] + 1)

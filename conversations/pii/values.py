@@ -21,6 +21,8 @@ class Kind(StrEnum):
     IP = "ip"
     PHONE = "phone"
 
+    __hash__ = str.__hash__  # enum's own calls Python, once for each span found
+
 
 class Span(msgspec.Struct, frozen=True, gc=False):
     """Personal data in a text: offsets in code points, `end` exclusive.

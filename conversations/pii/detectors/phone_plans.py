@@ -60,10 +60,7 @@ class Number(msgspec.Struct, frozen=True, gc=False):
 
     plan: Plan
     national: str
-
-    @property
-    def e164(self) -> str:
-        return f"+{self.plan.code}{self.national}"
+    e164: str
 
 
 @cache
@@ -107,7 +104,8 @@ class Home:
             return None
         region, coded, _ = match.lastgroup.partition(_CODED)
         plan = self._plans[region]
-        return Number(plan, digits[len(plan.code) :] if coded else plan.strip_trunk(digits))
+        national = digits[len(plan.code) :] if coded else plan.strip_trunk(digits)
+        return Number(plan, national, f"+{plan.code}{national}")
 
     def assume(self, digits: str) -> str:
         """E.164 of digits that are known to be a telephone number: as `read`, else as a national number."""

@@ -73,7 +73,7 @@ class _Groups:
 
     def _international(self, first: int) -> tuple[int, str]:
         begin = self._begins[first]
-        for behind, length in self._ends(first, pairs_allowed=True):
+        for behind, length in _ends(self._sizes[first : first + _MOST_GROUPS], True):
             if e164 := international(self._digits[begin : begin + length]):
                 return first + behind, e164
         return first, ""
@@ -82,7 +82,7 @@ class _Groups:
         """The last group and the E.164 form of the number that begins with this group; else this group and nothing."""
         if self._sizes[first] == 1 and self._sizes[first + 1] < 3:
             return first, ""
-        ends = self._ends(first, pairs_allowed=self._groups[first][0] == "0")
+        ends = _ends(self._sizes[first : first + _MOST_GROUPS], self._groups[first][0] == "0")
         if not ends:
             return first, ""
         begin = self._begins[first]
@@ -97,9 +97,6 @@ class _Groups:
                     return first + behind, self._assume(self._digits[begin : begin + length])
         return first, ""
 
-    def _ends(self, first: int, *, pairs_allowed: bool) -> Sequence[tuple[int, int]]:
-        return _ends(self._sizes[first : first + _MOST_GROUPS], pairs_allowed)
-
     def _is_believable(self, number: Number, first: int, last: int) -> bool:
         start, end = self._starts[first], self._starts[last] + self._sizes[last]
         if self._cues.before(start) is Cue.PHONE:
@@ -112,15 +109,13 @@ class _Groups:
 
     def _is_familiar(self, number: Number, first: int, last: int) -> bool:
         """Without a cue: any valid number of the home region; abroad, only groupings that are typical of telephones."""
+        region = number.plan.region
+        if first == last:
+            return region == self._home.region or (region == "CN" and number.plan.is_mobile(number.national))
         sizes = self._sizes[first : last + 1]
-        formatted = first != last
-        if number.plan.region == "US" and formatted and sizes[-1] != 7 and sizes[-2:] != (3, 4):
+        if region == "US" and sizes[-1] != 7 and sizes[-2:] != (3, 4):
             return False
-        if number.plan.region == self._home.region:
-            return True
-        if not formatted:
-            return number.plan.region == "CN" and number.plan.is_mobile(number.national)
-        if sum(sizes) == 8:
+        if region != self._home.region and sum(sizes) == 8:
             alone = not self._groups[first - 1] and not self._groups[last + 1]
             return alone and sizes == (4, 4) and self._groups[first][0] in "5689"
         return True
