@@ -20,7 +20,7 @@ from conversations.backends.configured import search_store, vector_store, window
 from conversations.backends.values import StoreUnavailable
 from conversations.backup_files import Backup, continues, masters_missing, open_backup
 from conversations.enums import GateState
-from conversations.exceptions import Conflict, Invalid
+from conversations.exceptions import Invalid
 from conversations.installation import signing_key
 from conversations.mirror.profiles import read_message_profiles
 from conversations.mirror.rebuilding import RebuildFailed, rebuild_search, rebuild_vectors
@@ -61,16 +61,13 @@ def restore(
     *,
     actor: Actor,
     advance: Advance,
-    replace: bool = False,
     without_ledger: bool = False,
 ) -> Restored:
-    """Replace the database by the backup. Invalid or Conflict, and nothing is touched, when it cannot be.
+    """Replace the database by the backup. Invalid, and nothing is touched, when it cannot be.
 
-    `replace` overwrites a database that is in use; `without_ledger` accepts that the erasure ledger is lost.
+    `without_ledger` accepts that the erasure ledger is lost.
     """
     backup, keys = verify(file, keys_file, without_ledger=without_ledger)
-    if backups.is_in_use() and not replace:
-        raise Conflict("This database is in use. With --replace everything in it is given up for the backup.")
     close_gate()
     backups.load(backup, keys, advance, before_commit=_tell_witness)
     done = resume(actor=actor, advance=advance, backup=backup.manifest.id)

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,20 +8,21 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from conversations.exceptions import Refused
 from conversations.management.operators import add_operator, operator
 from conversations.management.progress import Advance, watching
+from conversations.services.operations import backups
 from retention.ledger import LedgerBroken
 from retention.services.restoring import Restored, restore, resume
 
 
 class Command(BaseCommand):
     help = (
-        "Restores a backup. The files are verified before anything is touched; nobody is served until everybody who "
-        "was erased since the backup is erased again."
+        "Restores a backup in the place of what the database holds now. The files are verified before anything is "
+        "touched; nobody is served until everybody who was erased since the backup is erased again."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, nargs="?", metavar="FILE")
         parser.add_argument("--keys", type=Path, metavar="FILE.keys", help="the newest keys there are")
-        parser.add_argument("--replace", action="store_true", help="replace what the database holds now")
+        parser.add_argument("--replace", action="store_true", help="do not ask at a terminal")
         parser.add_argument(
             "--without-ledger",
             action="store_true",
@@ -33,6 +35,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, json: bool, **options: Any) -> None:
         if not options["resume"] and (options["file"] is None or options["keys"] is None):
             raise CommandError("FILE and --keys FILE.keys are needed (or --resume).", returncode=2)
+        if not options["resume"] and not options["replace"] and not _is_given_up():
+            raise CommandError("Nothing was changed.")
         try:
             with watching(None if json else self.stdout.write) as advance:
                 done = _restore(options, advance)
@@ -54,6 +58,15 @@ class Command(BaseCommand):
             )
 
 
+def _is_given_up() -> bool:
+    """Whether what the database holds may go. A person at a terminal is asked; a script has decided."""
+    if not sys.stdin.isatty() or not backups.is_in_use():
+        return True
+    sys.stderr.write("This database is in use. Give up everything in it for the backup? Type yes: ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip() == "yes"
+
+
 def _restore(options: dict[str, Any], advance: Advance) -> Restored:
     actor = operator(options)
     if options["resume"]:
@@ -63,7 +76,6 @@ def _restore(options: dict[str, Any], advance: Advance) -> Restored:
         options["keys"],
         actor=actor,
         advance=advance,
-        replace=options["replace"],
         without_ledger=options["without_ledger"],
     )
 

@@ -91,6 +91,13 @@ def back(file: Path):
     return back_up(file, actor=SYSTEM, advance=_quiet)
 
 
+class Terminal(io.StringIO):
+    """What a person types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def bring_back(file: Path, keys: Path | None = None, **options):
     return restore(file, keys or keys_file(file), actor=SYSTEM, advance=_quiet, **options)
 
@@ -182,7 +189,7 @@ def test_restored_trail_verifies_and_goes_on_beside_its_witness(file, empty_data
     seal_audit()
     assert verify_audit().witnessed == 2
 
-    bring_back(file, replace=True)
+    bring_back(file)
     seal_audit()
 
     found = verify_audit()
@@ -201,7 +208,7 @@ def test_tail_that_went_with_a_foreign_restore_is_told_by_the_witness(file):
     seal_audit()
     full = _witness_lines(tenant)
 
-    bring_back(file, replace=True)
+    bring_back(file)
     restoring.witness_of(tenant.id).file.write_text("\n".join(full) + "\n")
 
     assert len(full) > len(witnessed)
@@ -232,7 +239,7 @@ def test_backup_is_one_moment_while_others_write(file):
         writer.wait()
 
     for number in range(5):
-        bring_back(file.with_name(f"b{number}"), replace=True)
+        bring_back(file.with_name(f"b{number}"))
         with tenant_scope(tenant.id):
             assert Session.objects.get().message_count == Message.objects.count() > 0
 
@@ -399,7 +406,7 @@ def test_nobody_is_served_before_the_ledger_is_replayed(file, empty_database, mo
 
     replay = restoring.replay_ledger
     monkeypatch.setattr(restoring, "replay_ledger", look_in_between)
-    bring_back(file, replace=True)
+    bring_back(file)
 
     assert seen == [(False, "a restore is under way")]
     assert api_keys.authenticate(key).tenant_id == world.tenant.id
@@ -439,7 +446,7 @@ def test_interrupted_load_changes_nothing(file, monkeypatch):
     copy = backups._copy_in
     monkeypatch.setattr(backups, "_copy_in", fail)
     with pytest.raises(_Killed):
-        bring_back(file, replace=True)
+        bring_back(file)
 
     assert dump() == before
     assert read_gate().state == GateState.LOADING
@@ -456,7 +463,7 @@ def test_interrupted_replay_is_gone_on_with(file, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(restoring, "replay_ledger", _die)
         with pytest.raises(_Killed):
-            bring_back(file, replace=True)
+            bring_back(file)
     assert read_gate().state == GateState.REPLAYING
 
     call_command("restore", "--resume")
@@ -491,26 +498,43 @@ def test_killed_backup_leaves_no_file(file):
 # -- bad input -----------------------------------------------------------------------------------------------------
 
 
-def test_database_in_use_is_left_alone_without_replace(file):
+@pytest.mark.parametrize("typed", ["y\n", ""])
+def test_database_in_use_is_left_alone_when_the_person_at_the_terminal_does_not_say_yes(
+    file, monkeypatch, typed
+):
     make_world()
     back(file)
     make_world("later")
     before = dump()
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
 
-    with pytest.raises(Conflict, match="--replace"):
-        bring_back(file)
+    with pytest.raises(CommandError, match="Nothing was changed"):
+        call_command("restore", str(file), "--keys", str(keys_file(file)))
 
     assert dump() == before
     assert read_gate().state == GateState.OPEN
 
 
-def test_database_of_a_first_start_counts_as_empty(file, empty_database):
+@pytest.mark.parametrize("options", [[], ["--replace"]])
+def test_database_in_use_is_replaced_when_the_person_said_so(file, monkeypatch, options):
+    world = make_world()
+    back(file)
+    make_world("later")
+    monkeypatch.setattr("sys.stdin", Terminal("" if options else "yes\n"))
+
+    call_command("restore", str(file), "--keys", str(keys_file(file)), *options)
+
+    assert [t.id for t in Tenant.objects.using("ops")] == [world.tenant.id]
+
+
+def test_database_of_a_first_start_counts_as_empty(file, empty_database, monkeypatch):
     world = make_world()
     back(file)
     empty_database()
     call_command("bootstrap", "--json", stdout=io.StringIO())
+    monkeypatch.setattr("sys.stdin", Terminal())
 
-    bring_back(file)
+    call_command("restore", str(file), "--keys", str(keys_file(file)))
 
     assert [t.id for t in Tenant.objects.using("ops")] == [world.tenant.id]
     assert ApiKey.objects.using("ops").count() == 0
@@ -578,7 +602,7 @@ def test_older_keys_are_refused(file):
     back(newer)
 
     with pytest.raises(Invalid, match="older"):
-        bring_back(newer, keys_file(file), replace=True)
+        bring_back(newer, keys_file(file))
 
 
 def test_backup_of_another_release_is_refused(file, monkeypatch):
@@ -587,7 +611,7 @@ def test_backup_of_another_release_is_refused(file, monkeypatch):
     monkeypatch.setattr(backups, "applied_migrations", lambda: ["conversations.0001_initial"])
 
     with pytest.raises(Invalid, match="another release"):
-        bring_back(file, replace=True)
+        bring_back(file)
 
 
 def test_something_else_than_a_backup_is_refused(file, tmp_path):
@@ -608,7 +632,7 @@ def test_commands_there_and_back(file, capsys):
     call_command("backup", str(file), "--json")
     made = json.loads(capsys.readouterr().out)
 
-    call_command("restore", str(file), "--keys", str(keys_file(file)), "--replace", "--json")
+    call_command("restore", str(file), "--keys", str(keys_file(file)), "--json")
 
     done = json.loads(capsys.readouterr().out)
     assert made["masters"] == keyring.master_keys().fingerprints()
