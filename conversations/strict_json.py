@@ -49,8 +49,8 @@ def encode(value: object) -> bytes:
 def decode(body: bytes, type_: type[T], *, max_depth: int = DEFAULT_DEPTH) -> T:
     """The body as `type_`; no value is converted to another JSON type.
 
-    `MalformedJSON`: not JSON in UTF-8, nested deeper than `max_depth`, a key twice in one object, or a number
-    that has no place in 64 bits. `Invalid`, with the path of the field: a rule of `type_` is broken, or a
+    `MalformedJSON`: not JSON in UTF-8, a key twice in one object, or a number that has no place in 64 bits.
+    `Invalid`: nested deeper than `max_depth`; with the path of the field, a rule of `type_` is broken, or a
     string holds U+0000 or half a surrogate pair.
     """
     return convert(parse(body, max_depth=max_depth), type_)
@@ -92,8 +92,10 @@ def _refuse_depth(body: bytes, max_depth: int) -> None:
     if b"[" * (max_depth + 1) not in brackets:  # the crudest attack needs no rounds
         for _ in range(max_depth):
             brackets = brackets.replace(b"[]", b"")
+    if b"[]" in brackets and brackets.count(b"[") == brackets.count(b"]"):
+        raise Invalid(detail=f"Nested deeper than {max_depth} levels.")
     if brackets:
-        raise MalformedJSON(f"Nested deeper than {max_depth} levels, or brackets that do not match.")
+        raise MalformedJSON("Not valid JSON: brackets that do not match.")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
