@@ -1,5 +1,6 @@
 """Reading request bodies: bounded, JSON in UTF-8 only, decoded strictly into a declared struct."""
 
+from contextlib import suppress
 from typing import TypeVar
 
 from django.conf import settings
@@ -10,6 +11,10 @@ from conversations import strict_json
 from conversations.exceptions import MalformedJSON, TooLarge, UnsupportedMediaType
 
 T = TypeVar("T")
+
+# How much more than a body may have is taken from a client before the answer; a connection is closed on what is left.
+_DISCARDED = 4
+_CHUNK = 64 * 1024
 
 MEDIA_TYPES = frozenset({"application/json", "application/merge-patch+json"})
 
@@ -31,6 +36,7 @@ def read_body(request: HttpRequest) -> bytes:
     limit: int = settings.MAX_BODY
     announced = _announced_length(request)
     if announced is not None and announced > limit:
+        _discard(request, min(announced, _DISCARDED * limit))
         raise TooLarge(f"A body may have at most {limit} bytes.")
     body = request.body if announced is not None else _read_chunked(request, limit)
     if announced is not None and len(body) < announced:
@@ -59,6 +65,13 @@ def _read_chunked(request: HttpRequest, limit: int) -> bytes:
         return bytes(request.META["wsgi.input"].read(limit + 1))
     except OSError as error:
         raise UnreadablePostError(*error.args) from error
+
+
+def _discard(request: HttpRequest, size: int) -> None:
+    """Take what the client sends and keep nothing: many clients read no answer before they have sent everything."""
+    with suppress(OSError):
+        while size > 0 and (chunk := request.META["wsgi.input"].read(min(size, _CHUNK))):
+            size -= len(chunk)
 
 
 def _check_media_type(request: HttpRequest) -> None:

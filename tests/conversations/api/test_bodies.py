@@ -18,13 +18,14 @@ GOOD = b'{"external_id": "ada"}'
 
 
 class Wire(BytesIO):
-    """A body on the wire that knows how much of it was read."""
+    """A body on the wire that knows how much of it was read, and how much at once."""
 
-    taken = 0
+    taken = largest = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
         chunk = super().read(size)
         self.taken += len(chunk)
+        self.largest = max(self.largest, len(chunk))
         return chunk
 
 
@@ -92,13 +93,15 @@ def test_body_that_ends_early_is_refused() -> None:
         read_body(request(CONTENT_LENGTH=str(len(GOOD) + 1)))
 
 
-def test_body_over_the_limit_is_refused_before_it_is_read() -> None:
-    too_large = request(b"x" * (settings.MAX_BODY + 1))
+@pytest.mark.parametrize(("times", "taken"), [(2, 2), (6, 4)])
+def test_body_over_the_limit_is_taken_in_small_pieces_up_to_a_bound(times: int, taken: int) -> None:
+    too_large = request(b"x" * (settings.MAX_BODY * times))
 
     with pytest.raises(TooLarge):
         read_body(too_large)
 
-    assert too_large.META["wsgi.input"].taken == 0
+    wire = too_large.META["wsgi.input"]
+    assert (wire.taken, wire.largest) == (settings.MAX_BODY * taken, 64 * 1024)
 
 
 def test_body_at_the_limit_is_read() -> None:
