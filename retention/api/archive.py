@@ -34,6 +34,8 @@ class ArchiveQuery(PageQuery, frozen=True, kw_only=True):
     customer_id: ShortText | None = None
     session_id: UUID | None = None
 
+    aliases = {"user_id": "customer_id"}
+
 
 class Archive(ComplianceView):
     @operation(Scope.COMPLIANCE, query=ArchiveQuery, answers={200: ListOf[ArchiveRecordOut]})

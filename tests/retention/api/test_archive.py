@@ -32,6 +32,7 @@ def test_archive_lists_scrubbed_records_of_a_customer(alice, archived):
     assert record["text"] == "It came 100 days ago"
     assert record["expires_at"] > record["created_at"]
     assert len(alice("GET", f"/archive?session_id={archived[0]}").json()["data"]) == 1
+    assert alice("GET", "/archive?user_id=c1").json() == listed
     assert alice("GET", "/archive?customer_id=nobody").json()["data"] == []
 
 
