@@ -25,7 +25,8 @@ JSONObject = dict[str, Any]
 
 EPOCH_START = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 CLOCK_TOLERANCE = timedelta(minutes=5)
-MESSAGE_TYPES: dict[str | None, RoleName] = {"user_input": "user", "llm_response": "assistant"}
+MessageType = Literal["user_input", "llm_response"]
+MESSAGE_TYPES: Mapping[str | None, RoleName] = {"user_input": "user", "llm_response": "assistant"}
 
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ class MessageIn(Struct, forbid_unknown_fields=True, kw_only=True):
     metadata: JSONObject | None = None
     occurred_at: Moment | None = None
     created_at: Moment | None = None
-    message_type: Literal["user_input", "llm_response"] | None = None
+    message_type: MessageType | None = None
     message_id: ShortText | None = None
     timestamp: Moment | None = None
 
@@ -251,6 +252,15 @@ def fold_customer(customer_id: str | None, user_id: str | None) -> str | None:
     if problems:
         raise Invalid(problems)
     return customer
+
+
+def fold_role(role: str | None, message_type: MessageType | None) -> str | None:
+    """The role under either of the two names; Invalid when they differ."""
+    problems: list[FieldError] = []
+    folded = fold_alias(role, MESSAGE_TYPES.get(message_type), "role", "message_type", problems)
+    if problems:
+        raise Invalid(problems)
+    return folded
 
 
 def fold_alias(

@@ -1,6 +1,6 @@
 """`/messages`, and the messages of a session: the hot append, lists, annotations, deletes."""
 
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -14,7 +14,7 @@ from conversations.api.pagination import BY_POSITION, ListOf, PageQuery, paginat
 from conversations.api.shapes import ErasureCase, MessageOut
 from conversations.api.views import TenantView
 from conversations.enums import Scope
-from conversations.inputs import AppendIn, MessagePatch, Moment
+from conversations.inputs import AppendIn, MessagePatch, MessageType, Moment, RoleName, fold_role
 from conversations.models import Message
 from conversations.services.idempotency import Shown
 from conversations.services.messages import changes, reading
@@ -23,12 +23,17 @@ from conversations.tenancy import tenant_scope
 
 
 class MessagesQuery(PageQuery, frozen=True, kw_only=True):
-    role: Literal["system", "developer", "user", "assistant", "tool"] | None = None
+    role: RoleName | None = None
+    message_type: MessageType | None = None
     start_time: Moment | None = None
     end_time: Moment | None = None
 
     def filters(self) -> dict[str, Any]:
-        asked = {"role": self.role, "created_at__gte": self.start_time, "created_at__lt": self.end_time}
+        asked = {
+            "role": fold_role(self.role, self.message_type),
+            "created_at__gte": self.start_time,
+            "created_at__lt": self.end_time,
+        }
         return {name: value for name, value in asked.items() if value is not None}
 
 

@@ -13,7 +13,15 @@ from conversations.api.shapes import JSONObject, MemoryOut, MessageOut
 from conversations.api.views import TenantView
 from conversations.enums import Scope
 from conversations.exceptions import Invalid, NotFound
-from conversations.inputs import LanguageTag, Moment, RoleName, ShortText
+from conversations.inputs import (
+    LanguageTag,
+    MessageType,
+    Moment,
+    RoleName,
+    ShortText,
+    fold_customer,
+    fold_role,
+)
 from conversations.models import ContextReceipt
 from conversations.services.recall.context import ContextOptions, build_context, part_names
 from conversations.services.recall.search import SearchRequest, search
@@ -33,6 +41,7 @@ class SearchBody(Struct, forbid_unknown_fields=True, kw_only=True):
     user_id: ShortText | None = None
     session_id: UUID | None = None
     role: RoleName | None = None
+    message_type: MessageType | None = None
     language: LanguageTag | None = None
     start_time: Moment | None = None
     end_time: Moment | None = None
@@ -118,9 +127,9 @@ class Search(TenantView):
                     query=body.query,
                     mode=body.mode,
                     scope=body.scope,
-                    customer_id=body.customer_id or body.user_id,
+                    customer_id=fold_customer(body.customer_id, body.user_id),
                     session_id=body.session_id,
-                    role=body.role,
+                    role=fold_role(body.role, body.message_type),
                     language=body.language,
                     start_time=body.start_time,
                     end_time=body.end_time,

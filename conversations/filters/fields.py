@@ -17,6 +17,7 @@ class FieldType(StrEnum):
 
     UUID = "a UUID"
     TEXT = "text"
+    ROLE = "the name of a role"
     INTEGER = "an integer of at most 64 bits"
     NUMBER = "a number"
     TIME = "an RFC 3339 time with a zone"
@@ -45,13 +46,15 @@ FIELDS: Mapping[Kind, Mapping[str, Field]] = {
     Kind.MESSAGES: _by_name(
         _fields(
             uuid="id session_id",
-            text="customer_id role name intent language external_id turn_id model",
+            text="customer_id name intent language external_id turn_id model",
+            role="role",
             number="intent_confidence",
             integer="position",
             time="created_at occurred_at",
             json="metadata",
         ),
         user_id="customer_id",
+        message_type="role",
         message_id="external_id",
         timestamp="occurred_at",
     ),

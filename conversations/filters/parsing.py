@@ -25,6 +25,7 @@ from conversations.filters.syntax import (
     Presence,
     Scalar,
 )
+from conversations.inputs import MESSAGE_TYPES
 
 MAX_DEPTH = 8
 MAX_VALUES = 1_000
@@ -213,6 +214,11 @@ def _text(raw: Any) -> str:
     return raw
 
 
+def _role(raw: Any) -> str:
+    text = _text(raw)
+    return MESSAGE_TYPES.get(text, text)
+
+
 def _integer(raw: Any) -> int:
     if type(raw) is not int or not -(2**63) <= raw < 2**63:
         raise TypeError
@@ -240,6 +246,7 @@ def _json(raw: Any) -> Scalar:
 _READERS: Mapping[FieldType, Callable[[Any], Scalar]] = {
     FieldType.UUID: _uuid,
     FieldType.TEXT: _text,
+    FieldType.ROLE: _role,
     FieldType.INTEGER: _integer,
     FieldType.NUMBER: _number,
     FieldType.TIME: _time,

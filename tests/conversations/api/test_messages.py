@@ -256,6 +256,8 @@ def test_list_filters_by_role_and_time(caller, path):
     append(caller, path, content="answer", role="assistant")
 
     assert contents(caller, path, "?role=assistant") == ["answer"]
+    assert contents(caller, path, "?message_type=llm_response") == ["answer"]
+    assert caller("GET", f"{path}?role=user&message_type=llm_response").status_code == 400
     assert contents(caller, path, "?end_time=2026-10-02T00:00:00Z") == ["old"]
 
 

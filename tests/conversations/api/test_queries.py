@@ -8,6 +8,7 @@ from django.db import connection, connections
 
 from conversations.exceptions import Invalid
 from conversations.filters import Kind, parse_filter, parse_order
+from conversations.mirror.drain import drain
 from conversations.models import Customer, Session
 from conversations.services import querying
 from conversations.services.querying import by_index
@@ -64,6 +65,8 @@ def messages(caller) -> list[str]:
         ({"intent": {"$in": []}}, []),
         ({"intent": {"$exists": False}}, [3]),
         ({"user_id": "ann", "role": "assistant"}, [1]),
+        ({"message_type": "llm_response"}, [1]),
+        ({"message_type": {"$in": ["llm_response"]}}, [1]),
         ({"customer_id": "bob"}, []),
         ({"metadata.order.lines": 3}, [0]),
         ({"metadata.order.lines": {"$gt": 3}}, [1]),
@@ -75,6 +78,22 @@ def messages(caller) -> list[str]:
 )
 def test_query_answers_what_the_filter_describes_newest_first(caller, messages, filter, expected):
     assert found(caller, "messages", filter) == [messages[i] for i in expected]
+
+
+def test_search_takes_the_other_names_of_a_customer_and_a_role(caller):
+    session = make(caller, customer_id="ann")
+    say(caller, session, {"content": "which cream?"}, {"content": "this cream", "role": "assistant"})
+    drain()
+    asked = {"query": "cream", "user_id": "ann", "message_type": "llm_response"}
+
+    hits = caller("POST", "/search", asked).json()["data"]
+    refused = [
+        caller("POST", "/search", asked | more).json()["errors"][0]["field"]
+        for more in ({"customer_id": "bob"}, {"role": "user"})
+    ]
+
+    assert [hit["message"]["content"] for hit in hits] == ["this cream"]
+    assert refused == ["user_id", "message_type"]
 
 
 def test_query_shows_whole_messages(caller, messages):

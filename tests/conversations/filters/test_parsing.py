@@ -15,7 +15,7 @@ from conversations.filters import (
     unindexed_fields,
 )
 
-ROLE = FieldPath("role", FieldType.TEXT)
+ROLE = FieldPath("role", FieldType.ROLE)
 TAGS = FieldPath("metadata", FieldType.JSON, ("tags",))
 
 
@@ -49,6 +49,7 @@ def test_or_keeps_its_empty_part():
     ("alias", "kind", "name"),
     [
         ("user_id", Kind.MESSAGES, "customer_id"),
+        ("message_type", Kind.MESSAGES, "role"),
         ("message_id", Kind.MESSAGES, "external_id"),
         ("timestamp", Kind.MESSAGES, "occurred_at"),
         ("thread_id", Kind.SESSIONS, "external_id"),
