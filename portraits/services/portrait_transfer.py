@@ -76,6 +76,9 @@ class PortraitTransfer:
         )
         if portrayal.version == 1:
             at = {"created_at": given.created_at, "updated_at": given.updated_at}
+            if preferences := state.preferences.values():
+                at["preferences_created_at"] = min(one.created_at for one in preferences)
+                at["preferences_updated_at"] = max(one.updated_at for one in preferences)
             changed = {name: value for name, value in at.items() if value is not None}
             Portrait.objects.for_tenant(tenant_id).filter(customer=customer).update(**changed)
         return customer.id

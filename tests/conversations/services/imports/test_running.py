@@ -405,7 +405,11 @@ def test_out_and_in_again_is_equal(tenant: Tenant, tmp_path: Path) -> None:
     )
     assert counted(other) == counted(tenant)
     assert counted(other).message_count == 43
-    trait = get_portrait(other.id, "ann").state.traits[0]
+    portrait = get_portrait(other.id, "ann")
+    colour = get_portrait(tenant.id, "ann").state.preferences["colour"]
+    assert portrait.preferences_created_at == colour.created_at
+    assert portrait.preferences_updated_at == colour.updated_at
+    trait = portrait.state.traits[0]
     with tenant_scope(other.id):
         (source,) = trait.source_message_ids
         assert Message.objects.for_tenant(other.id).get(id=source).intent == "taste"
