@@ -40,24 +40,18 @@ class Cards:
     def find(self, reading: Reading) -> Iterator[Span]:
         if not reading.has_numbers:
             return
-        card_in = reading.cached(_card_in)
+        holds = reading.cached(is_card)
         end = 0
         for match in _CANDIDATE.finditer(reading.text):
             start = match.start()
             if start < end:
                 continue
-            written = card_in(match[0] + match[1], match["tail"])
-            if written and reading.cues.names(start) is not Cue.REFERENCE:
+            written, tail = match[0] + match[1], match["tail"]
+            if tail and not holds(_digits(written)):
+                written = written[: -len(tail)]  # without an expiry date or a security code
+            if holds(_digits(written)) and reading.cues.names(start) is not Cue.REFERENCE:
                 end = start + len(written)
                 yield Span(Kind.CARD, start, end, _digits(written))
-
-
-def _card_in(written: str, tail: str | None) -> str | None:
-    """`written`, or without its last group if that is an expiry date or a security code; None if it is no card."""
-    if is_card(_digits(written)):
-        return written
-    shorter = written.removesuffix(tail) if tail else ""
-    return shorter if is_card(_digits(shorter)) else None
 
 
 def is_card(digits: str) -> bool:
