@@ -6,7 +6,8 @@ So roles, commits, row-level security and triggers are the real ones, and nothin
 import base64
 import os
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -36,6 +37,13 @@ from django.core.management import call_command  # noqa: E402  (settings first)
 from django.db import connections  # noqa: E402
 
 pytest_plugins = ["tests.servers"]
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Refuse two tests with one id: side by side, only the first of them would run, and nobody would be told."""
+    twice = [nodeid for nodeid, count in Counter(item.nodeid for item in items).items() if count > 1]
+    if twice:
+        raise pytest.UsageError(f"Tests have the same id: {', '.join(twice)}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
