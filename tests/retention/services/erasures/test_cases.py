@@ -1,6 +1,8 @@
 """Erasures from the request to the receipt, in PostgreSQL alone (no other store is switched on)."""
 
 import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
 
 from conversations.exceptions import Erased, KeyDestroyed
 from conversations.models import Customer, Message, MirrorEvent, Session
@@ -10,6 +12,10 @@ from retention.enums import CaseState
 from retention.receipts import verify_receipt
 from retention.services.erasures.execution import carry_out
 from tests.retention.factories import ago, erase, make_session, make_tenant, say
+
+MOST = (
+    100  # statements from the open case of one message to its receipt, BEGIN, COMMIT and settings among them
+)
 
 pytestmark = pytest.mark.usefixtures("database", "data_dir", "postgresql_alone")
 
@@ -53,3 +59,19 @@ def test_customer_is_gone_and_proven_when_it_was_carried_out():
         assert list(Customer.objects.values_list("external_id", flat=True)) == ["bob"]
         assert len(reading.read_messages(tenant.id, kept)) == 1
     assert not MirrorEvent.objects.using("ops").filter(entity_id=session.id).exists()
+
+
+def test_a_message_is_carried_out_in_few_statements():
+    """Agents delete one message at a time, and every case waits for those before it."""
+    tenant = make_tenant()
+    (message_id,) = say(tenant, make_session(tenant, customer="ann"), [ago(1)])
+    case = erase(tenant, message_ids=(message_id,))
+
+    with (
+        CaptureQueriesContext(connections["default"]) as as_app,
+        CaptureQueriesContext(connections["ops"]) as as_ops,
+    ):
+        done = carry_out(case)
+
+    assert done.state == CaseState.VERIFIED
+    assert len(as_app) + len(as_ops) <= MOST
