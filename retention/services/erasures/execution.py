@@ -224,10 +224,9 @@ def write_ledger(case: ErasureCase) -> None:
 
 def _answered(case: ErasureCase, found: Mapping[str, int]) -> None:
     """Record what each store, or holding, still has."""
+    now = ids.now()
     tasks = [
-        ErasureTask(
-            tenant_id=case.tenant_id, case=case, store=store, found_after=count, verified_at=ids.now()
-        )
+        ErasureTask(tenant_id=case.tenant_id, case=case, store=store, found_after=count, verified_at=now)
         for store, count in found.items()
     ]
     with tenant_scope(case.tenant_id):
