@@ -39,8 +39,10 @@ def run(*arguments):
 
 
 @pytest.fixture
-def going_on(stores, tenant):
+def going_on(stores, tenant, monkeypatch):
     """Messages are written, hidden and searched for, and the drain follows, until the test is done."""
+    for module in ("elasticsearch", "milvus"):  # a busy machine may be slow, but nothing may be missing
+        monkeypatch.setattr(f"conversations.backends.{module}.SEARCH_SECONDS", 5.0)
     session = make_session(tenant, customer_id="ann")
     ids = message_ids(say(tenant, session, *[f"turn {n}" for n in range(300)]))
     drain_all()
