@@ -102,16 +102,15 @@ def below(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def wait_for_mirrors(installed: Installation) -> float:
-    """Seconds until no event is open."""
-    started = time.monotonic()
+def wait_for_mirrors(installed: Installation) -> None:
+    """Until no event is open."""
     request = urllib.request.Request(
         f"{installed.url}/api/v1/stats", headers={"Authorization": f"Bearer {installed.key}"}
     )
     while True:
         with urllib.request.urlopen(request) as answer:
             if json.load(answer)["mirror"]["pending"] == 0:
-                return time.monotonic() - started
+                return
         time.sleep(1)
 
 
