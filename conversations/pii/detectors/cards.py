@@ -49,9 +49,10 @@ class Cards:
             written, tail = match[0] + match[1], match["tail"]
             if tail and not holds(_digits(written)):
                 written = written[: -len(tail)]  # without an expiry date or a security code
-            if holds(_digits(written)) and reading.cues.names(start) is not Cue.REFERENCE:
+            digits = _digits(written)
+            if holds(digits) and reading.cues.names(start) is not Cue.REFERENCE:
                 end = start + len(written)
-                yield Span(Kind.CARD, start, end, _digits(written))
+                yield Span(Kind.CARD, start, end, digits)
 
 
 def is_card(digits: str) -> bool:
