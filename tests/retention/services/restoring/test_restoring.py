@@ -1,5 +1,5 @@
-import io
-import json
+"""What comes back from a backup, and what does not: erased people, secrets, half a load."""
+
 import os
 import signal
 import subprocess
@@ -12,23 +12,22 @@ from uuid import UUID
 import pytest
 import zstandard
 from django.conf import settings as django_settings
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
 from django.db import OperationalError, connections
 
 from conversations import ids, keyring
-from conversations.backends import configured
 from conversations.backup_files import open_backup
 from conversations.enums import GateState, Scope
-from conversations.exceptions import Conflict, Erased, Invalid, KeyDestroyed, Unauthenticated
+from conversations.exceptions import Erased, Invalid, KeyDestroyed, Unauthenticated
 from conversations.installation import signing_key
-from conversations.models import ApiKey, AuditEvent, Customer, DataKey, Message, Session, Tenant
+from conversations.models import AuditEvent, Customer, DataKey, Message, Session, Tenant
 from conversations.ports import Target
 from conversations.principals import SYSTEM
 from conversations.services.accounts import api_keys
 from conversations.services.customers import get_customer
 from conversations.services.messages.reading import read_messages
 from conversations.services.operations import backups, gate
-from conversations.services.operations.backups import back_up, keys_file
+from conversations.services.operations.backups import keys_file
 from conversations.services.operations.gate import read_gate
 from conversations.services.operations.readiness import StoreStatus, read_readiness
 from conversations.tenancy import tenant_scope
@@ -37,85 +36,12 @@ from retention.services.audit.sealing import seal_audit
 from retention.services.audit.verifying import verify_audit
 from retention.services.erasures import cases
 from retention.services.erasures.execution import carry_out
-from retention.services.restoring import restore, resume
-from tests.conftest import use_database
+from retention.services.restoring import resume
 from tests.retention.factories import ago, make_session, make_tenant, say
+from tests.retention.services.restoring.steps import back, bring_back, dump, quiet
 from tests.retention.services.sealed_world import make_world, opened
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-@pytest.fixture(autouse=True)
-def folders(settings, tmp_path, monkeypatch):
-    settings.AUDIT_WITNESS = tmp_path / "witness"
-    settings.ERASURE_LEDGER = tmp_path / "erasures.jsonl"
-    settings.REDIS_URL = settings.MILVUS_URI = settings.ELASTICSEARCH_URL = ""
-    monkeypatch.setattr(gate, "BELIEVED", gate.BELIEVED * 0)  # nobody else is served here
-    configured.forget_stores()
-    yield
-    configured.forget_stores()
-    keyring.master_keys.cache_clear()
-    keyring.forget()
-
-
-@pytest.fixture
-def file(tmp_path) -> Path:
-    return tmp_path / "nightly.rmb"
-
-
-@pytest.fixture
-def empty_database(template_database):
-    """A function that moves everything to a fresh, migrated database; what was in use stays as it is."""
-    made = []
-
-    def move() -> str:
-        from tests.conftest import _administer
-
-        name = f"test_{os.urandom(6).hex()}"
-        connections.close_all()
-        _administer(f"CREATE DATABASE {name} TEMPLATE {template_database} STRATEGY file_copy")
-        made.append(name)
-        use_database(name)
-        keyring.forget()
-        return name
-
-    yield move
-    from tests.conftest import _administer
-
-    connections.close_all()
-    for name in made:
-        _administer(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def back(file: Path):
-    return back_up(file, actor=SYSTEM, advance=_quiet)
-
-
-class Terminal(io.StringIO):
-    """What a person types."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-def bring_back(file: Path, keys: Path | None = None, **options):
-    return restore(file, keys or keys_file(file), actor=SYSTEM, advance=_quiet, **options)
-
-
-def dump() -> dict[str, list[str]]:
-    """Every row of every table that a backup is to bring back, as text."""
-    found = {}
-    with connections["owner"].cursor() as cursor:
-        for table in backups.list_tables():
-            if table.name in backups.LEFT_OUT or table.name == backups.OUTBOX:
-                continue
-            columns = ", ".join(f't."{c}"::text' for c in table.columns if (table.name, c) != EPOCH)
-            cursor.execute(f'SELECT ROW({columns})::text FROM "{table.name}" t')
-            found[table.name] = sorted(text for (text,) in cursor.fetchall())
-    return found
-
-
-EPOCH = ("conversations_session", "epoch")
 
 
 # -- there and back ------------------------------------------------------------------------------------------------
@@ -283,31 +209,6 @@ def test_files_are_private(file):
     assert [path.stat().st_mode & 0o777 for path in (file, keys_file(file))] == [0o600, 0o600]
 
 
-def test_restore_without_the_master_key_is_refused(file, settings, empty_database):
-    make_world()
-    back(file)
-    empty_database()
-    settings.MASTER_KEYS = "tests:" + b64encode(b"x" * 32).decode()
-    keyring.master_keys.cache_clear()
-
-    with pytest.raises(Invalid, match="MASTER_KEYS lacks tests"):
-        bring_back(file)
-
-    assert Tenant.objects.using("ops").count() == 0
-
-
-def test_restore_with_another_signing_key_is_refused(file, settings, empty_database):
-    make_world()
-    back(file)
-    empty_database()
-    settings.SIGNING_KEY = b64encode(b"x" * 32).decode()
-
-    with pytest.raises(Invalid, match="was signed with the key SHA256:"):
-        bring_back(file)
-
-    assert Tenant.objects.using("ops").count() == 0
-
-
 # -- nobody erased comes back --------------------------------------------------------------------------------------
 
 
@@ -450,7 +351,7 @@ def test_interrupted_load_changes_nothing(file, monkeypatch):
 
     assert dump() == before
     assert read_gate().state == GateState.LOADING
-    resume(actor=SYSTEM, advance=_quiet)
+    resume(actor=SYSTEM, advance=quiet)
     assert read_gate().state == GateState.OPEN
     assert dump() == before
     assert opened(world.tenant)
@@ -495,175 +396,6 @@ def test_killed_backup_leaves_no_file(file):
     assert not keys_file(file).exists()
 
 
-# -- bad input -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("typed", ["y\n", ""])
-def test_database_in_use_is_left_alone_when_the_person_at_the_terminal_does_not_say_yes(
-    file, monkeypatch, typed
-):
-    make_world()
-    back(file)
-    make_world("later")
-    before = dump()
-    monkeypatch.setattr("sys.stdin", Terminal(typed))
-
-    with pytest.raises(CommandError, match="Nothing was changed"):
-        call_command("restore", str(file), "--keys", str(keys_file(file)))
-
-    assert dump() == before
-    assert read_gate().state == GateState.OPEN
-
-
-@pytest.mark.parametrize("options", [[], ["--replace"]])
-def test_database_in_use_is_replaced_when_the_person_said_so(file, monkeypatch, options):
-    world = make_world()
-    back(file)
-    make_world("later")
-    monkeypatch.setattr("sys.stdin", Terminal("" if options else "yes\n"))
-
-    call_command("restore", str(file), "--keys", str(keys_file(file)), *options)
-
-    assert [t.id for t in Tenant.objects.using("ops")] == [world.tenant.id]
-
-
-def test_database_of_a_first_start_counts_as_empty(file, empty_database, monkeypatch):
-    world = make_world()
-    back(file)
-    empty_database()
-    call_command("bootstrap", "--json", stdout=io.StringIO())
-    monkeypatch.setattr("sys.stdin", Terminal())
-
-    call_command("restore", str(file), "--keys", str(keys_file(file)))
-
-    assert [t.id for t in Tenant.objects.using("ops")] == [world.tenant.id]
-    assert ApiKey.objects.using("ops").count() == 0
-
-
-def test_existing_file_is_never_written_over(file):
-    make_tenant()
-    back(file)
-    before = file.read_bytes()
-
-    with pytest.raises(Conflict, match="is there already"):
-        back(file)
-
-    assert file.read_bytes() == before
-
-
-@pytest.mark.parametrize("which", ["file", "keys"])
-def test_file_cut_anywhere_is_refused(file, which):
-    make_world()
-    back(file)
-    path = file if which == "file" else keys_file(file)
-    whole = path.read_bytes()
-
-    end = whole.rfind(b'"signature"')  # of what counts; the container is padded behind it
-    for length in (0, 1, 511, 512, 1024, end // 3, end // 2, end, end + 20):
-        path.write_bytes(whole[:length])
-        with pytest.raises(Invalid):
-            restoring.verify(file, keys_file(file), without_ledger=False)
-
-
-def test_every_flipped_byte_is_refused_or_harmless(file):
-    """Bytes of the container's padding may change; not one of a row or of the manifest may."""
-    make_tenant()
-    back(file)
-    path, whole = keys_file(file), keys_file(file).read_bytes()
-    kept = open_backup(path, "backup_keys", signing_key().public_key)
-    rows = [list(kept.read(table)) for table in kept.manifest.tables]
-
-    accepted = 0
-    for position in range(0, len(whole), 7):
-        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
-        try:
-            found = open_backup(path, "backup_keys", signing_key().public_key)
-        except Invalid:
-            continue
-        accepted += 1
-        assert found.manifest == kept.manifest
-        assert [list(found.read(table)) for table in found.manifest.tables] == rows
-
-    assert accepted < len(whole) / 7
-
-
-def test_halves_cannot_be_exchanged(file):
-    make_tenant()
-    back(file)
-
-    with pytest.raises(Invalid, match="other half"):
-        restoring.verify(keys_file(file), file, without_ledger=False)
-
-
-def test_older_keys_are_refused(file):
-    make_tenant()
-    back(file)
-    newer = file.with_name("newer")
-    back(newer)
-
-    with pytest.raises(Invalid, match="older"):
-        bring_back(newer, keys_file(file))
-
-
-def test_backup_of_another_release_is_refused(file, monkeypatch):
-    make_tenant()
-    back(file)
-    monkeypatch.setattr(backups, "applied_migrations", lambda: ["conversations.0001_initial"])
-
-    with pytest.raises(Invalid, match="another release"):
-        bring_back(file)
-
-
-def test_something_else_than_a_backup_is_refused(file, tmp_path):
-    make_tenant()
-    text = tmp_path / "text"
-    text.write_text("hello")
-
-    for path in (text, tmp_path / "nowhere", tmp_path):
-        with pytest.raises(Invalid):
-            bring_back(path, keys_file(file))
-
-
-# -- commands ------------------------------------------------------------------------------------------------------
-
-
-def test_commands_there_and_back(file, capsys):
-    world = make_world()
-    call_command("backup", str(file), "--json")
-    made = json.loads(capsys.readouterr().out)
-
-    call_command("restore", str(file), "--keys", str(keys_file(file)), "--json")
-
-    done = json.loads(capsys.readouterr().out)
-    assert made["masters"] == keyring.master_keys().fingerprints()
-    assert made["signer"] == signing_key().public_key.fingerprint
-    assert (done["backup"], done["rows"]) == (made["backup"], made["rows"])
-    with tenant_scope(world.tenant.id):
-        assert Message.objects.count() == 4
-
-
-def test_command_says_what_a_restore_will_need(file, capsys):
-    make_tenant()
-
-    call_command("backup", str(file))
-
-    told = capsys.readouterr().out
-    assert keyring.master_keys().current.fingerprint in told
-    assert signing_key().public_key.fingerprint in told
-
-
-def test_command_without_its_files_is_wrong_usage():
-    with pytest.raises(CommandError) as refused:
-        call_command("restore")
-
-    assert refused.value.returncode == 2
-
-
-def test_command_that_is_refused_says_why(file):
-    with pytest.raises(CommandError, match="is not there"):
-        call_command("restore", str(file), "--keys", str(file))
-
-
 # -- hands ---------------------------------------------------------------------------------------------------------
 
 
@@ -673,10 +405,6 @@ class _Killed(Exception):
 
 def _die(*args):
     raise _Killed
-
-
-def _quiet(what, done, total):
-    assert done <= max(done, total)
 
 
 def _erase(world, external_id) -> UUID:
